@@ -1,0 +1,3 @@
+"""Settings: one schema, defaults, validation, paths."""
+
+__version__ = "0.1.0"

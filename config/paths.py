@@ -1,0 +1,69 @@
+"""Where everything of one home lives (the layout of the contract's section "Home")."""
+
+import os
+from pathlib import Path
+
+import msgspec
+
+
+class Home(msgspec.Struct, frozen=True):
+    """One home folder and the places in it; nothing here touches the disk but `make`."""
+
+    root: Path
+    chosen: bool
+    """Whether a person named it (--home or $SECDAEMON_HOME) instead of taking the default."""
+
+    @property
+    def config_file(self) -> Path:
+        """The settings file that is read when --config names no other."""
+        return self.root / "config.yaml"
+
+    @property
+    def database(self) -> Path:
+        """The SQLite file."""
+        return self.root / "state.db"
+
+    @property
+    def archive(self) -> Path:
+        """Accepted artifacts, by SHA-256."""
+        return self.root / "archive"
+
+    @property
+    def rejected(self) -> Path:
+        """Refused artifacts, each with its reason beside it."""
+        return self.root / "rejected"
+
+    @property
+    def stage1(self) -> Path:
+        """Reusable Stage 1 results, by fingerprint."""
+        return self.root / "stage1"
+
+    @property
+    def logs(self) -> Path:
+        """daemon.log and one log per run."""
+        return self.root / "logs"
+
+    @property
+    def locks(self) -> Path:
+        """Files whose advisory locks say which processes of this home live."""
+        return self.root / "locks"
+
+    def resolve(self, value: str) -> Path:
+        """Return `value` as an absolute path: `~` expanded, a relative one taken from the home."""
+        return (self.root / Path(value).expanduser()).absolute()
+
+    def make(self) -> None:
+        """Make the home and its fixed folders.
+
+        Raises:
+            OSError: the home cannot be written.
+        """
+        for folder in (self.archive, self.rejected, self.stage1, self.logs, self.locks):
+            folder.mkdir(parents=True, exist_ok=True)
+
+
+def find_home(option: str | None) -> Home:
+    """Return the home: the option, else $SECDAEMON_HOME, else ~/secdaemon."""
+    named = option or os.environ.get("SECDAEMON_HOME")
+    root = Path(named or "~/secdaemon").expanduser().absolute()
+    return Home(root=root, chosen=bool(named))
