@@ -1,0 +1,1 @@
+"""What secdaemon remembers: the transition table and the SQLite store."""

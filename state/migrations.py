@@ -1,0 +1,115 @@
+"""The schema of state.db, as numbered migrations; each commits together with its own record.
+
+Imported only when a database is behind: sqlite-utils costs more than a whole `status`.
+"""
+
+import sqlite3
+
+from sqlite_utils import Database
+from sqlite_utils.migrations import Migrations
+
+migrations = Migrations("secdaemon")
+
+_SCHEMA_1 = """
+CREATE TABLE artifacts (
+  sha256 TEXT PRIMARY KEY, size INTEGER NOT NULL, archive TEXT NOT NULL, taken_at TEXT NOT NULL
+) STRICT;
+CREATE TABLE runs (
+  seq INTEGER PRIMARY KEY AUTOINCREMENT,
+  id TEXT NOT NULL UNIQUE,
+  project TEXT NOT NULL,
+  state TEXT NOT NULL,
+  attempts INTEGER NOT NULL DEFAULT 0,
+  reason TEXT,
+  kind TEXT NOT NULL CHECK (kind IN ('inbox', 'github', 'manual')),
+  name TEXT NOT NULL,
+  sha256 TEXT NOT NULL REFERENCES artifacts (sha256),
+  repository TEXT,
+  workflow_run_id INTEGER,
+  run_attempt INTEGER,
+  head_sha TEXT,
+  source_dir TEXT,
+  train INTEGER NOT NULL,
+  publish INTEGER NOT NULL,
+  run_dir TEXT,
+  lease TEXT,
+  step TEXT,
+  retry_at REAL,
+  ended_in TEXT,
+  fingerprint TEXT,
+  created_at TEXT NOT NULL,
+  updated_at TEXT NOT NULL,
+  finished INTEGER NOT NULL DEFAULT 0
+) STRICT;
+CREATE INDEX runs_open ON runs (seq) WHERE finished = 0;
+CREATE INDEX runs_by_artifact ON runs (sha256);
+CREATE INDEX runs_by_project ON runs (project, seq);
+CREATE TABLE events (
+  seq INTEGER PRIMARY KEY AUTOINCREMENT,
+  run TEXT NOT NULL REFERENCES runs (id),
+  at TEXT NOT NULL,
+  source TEXT,
+  target TEXT NOT NULL,
+  step TEXT,
+  detail TEXT NOT NULL
+) STRICT;
+CREATE INDEX events_by_run ON events (run, seq);
+CREATE TABLE attempts (
+  token TEXT PRIMARY KEY,
+  run TEXT NOT NULL REFERENCES runs (id),
+  step TEXT NOT NULL,
+  number INTEGER NOT NULL,
+  started_at TEXT NOT NULL,
+  ended_at TEXT,
+  outcome TEXT
+) STRICT;
+CREATE INDEX attempts_by_run ON attempts (run, started_at);
+CREATE TABLE outputs (
+  run TEXT NOT NULL REFERENCES runs (id),
+  step TEXT NOT NULL,
+  output TEXT NOT NULL,
+  PRIMARY KEY (run, step)
+) STRICT;
+CREATE TABLE progress (
+  run TEXT PRIMARY KEY REFERENCES runs (id), at TEXT NOT NULL, progress TEXT NOT NULL
+) STRICT;
+CREATE TABLE leases (
+  slot TEXT PRIMARY KEY CHECK (slot IN ('heavy', 'light')),
+  token TEXT NOT NULL UNIQUE,
+  run TEXT NOT NULL REFERENCES runs (id),
+  step TEXT NOT NULL,
+  heartbeat_at TEXT NOT NULL
+) STRICT;
+CREATE TABLE stage1_results (
+  fingerprint TEXT PRIMARY KEY, folder TEXT NOT NULL, created_at TEXT NOT NULL, run TEXT NOT NULL
+) STRICT;
+CREATE TABLE daemon (
+  id INTEGER PRIMARY KEY CHECK (id = 1),
+  pid INTEGER, started_at TEXT, paused INTEGER NOT NULL DEFAULT 0, last_poll_at TEXT
+) STRICT;
+INSERT INTO daemon (id) VALUES (1);
+CREATE TABLE problems (key TEXT PRIMARY KEY, text TEXT NOT NULL, since TEXT NOT NULL) STRICT;
+"""
+
+
+@migrations()
+def version_1(db: Database) -> None:
+    """Runs, events, artifacts, attempts, outputs, progress, leases, Stage 1 results, the daemon."""
+    _statements(db, _SCHEMA_1)
+    db.execute("PRAGMA user_version = 1")
+
+
+def migrate(connection: sqlite3.Connection) -> None:
+    """Bring a database to the newest version; what fails leaves it at the version before.
+
+    Raises:
+        sqlite3.Error: the database cannot be written.
+    """
+    migrations.apply(Database(connection))
+
+
+def _statements(db: Database, script: str) -> None:
+    """Run each statement inside the migration's own transaction (executescript would commit it)."""
+    for statement in script.split(";\n"):
+        if statement.strip():
+            db.execute(statement)

@@ -1,0 +1,246 @@
+"""Runs: taking artifacts in, reading them back, and the guarded moves between states."""
+
+import sqlite3
+from collections.abc import Iterable
+from datetime import UTC, datetime
+
+import msgspec
+
+from secdaemon.state.machine import BEFORE_TRAINING, TRAINED, Cause, State, Step, check
+from secdaemon.state.model import Event, NewRun, Run, UnknownRunError, is_finished
+from secdaemon.state.store import Store, iso
+
+_SELECT = (
+    "SELECT runs.*, artifacts.size, artifacts.archive FROM runs "
+    "JOIN artifacts ON artifacts.sha256 = runs.sha256 "
+)
+
+
+class Taken(msgspec.Struct, frozen=True):
+    """The run of an artifact, and whether this call made it."""
+
+    run: str
+    new: bool
+
+
+def take_in(store: Store, new: NewRun, now: float) -> Taken:
+    """Record an artifact and its run once; the same bytes again become an event of that run."""
+    with store.transaction() as db:
+        known = db.execute(
+            "SELECT id, state FROM runs WHERE sha256 = ? ORDER BY seq LIMIT 1", (new.sha256,)
+        ).fetchone()
+        if known:
+            detail = f"the same bytes were dropped again ({new.kind}: {new.name})"
+            _event(db, known["id"], known["state"], known["state"], None, detail, now)
+            return Taken(known["id"], new=False)
+        return Taken(_insert(db, new, now), new=True)
+
+
+def add_run(store: Store, new: NewRun, now: float) -> Taken:
+    """Record a further run of an artifact, whether or not it is known already."""
+    with store.transaction() as db:
+        return Taken(_insert(db, new, now), new=True)
+
+
+def _insert(db: sqlite3.Connection, new: NewRun, now: float) -> str:
+    at = iso(now)
+    db.execute(
+        "INSERT OR IGNORE INTO artifacts (sha256, size, archive, taken_at) VALUES (?, ?, ?, ?)",
+        (new.sha256, new.size, new.archive, at),
+    )
+    run_id = _free_id(db, now)
+    values = msgspec.structs.asdict(new) | {
+        "id": run_id,
+        "state": State.RECEIVED,
+        "created_at": at,
+        "updated_at": at,
+    }
+    del values["size"], values["archive"]
+    names = ", ".join(values)
+    marks = ", ".join(f":{name}" for name in values)
+    db.execute(f"INSERT INTO runs ({names}) VALUES ({marks})", values)  # noqa: S608
+    _event(db, run_id, None, State.RECEIVED, None, f"{new.kind}: {new.name}", now)
+    return run_id
+
+
+def _free_id(db: sqlite3.Connection, now: float) -> str:
+    stem = f"{datetime.fromtimestamp(now, UTC):%Y%m%d_%H%M%S}"
+    candidate, number = stem, 1
+    while db.execute("SELECT 1 FROM runs WHERE id = ?", (candidate,)).fetchone():
+        number += 1
+        candidate = f"{stem}_{number}"
+    return candidate
+
+
+def _event(  # noqa: PLR0917 - one argument a column
+    db: sqlite3.Connection,
+    run: str,
+    source: str | None,
+    target: str,
+    step: str | None,
+    detail: str,
+    now: float,
+) -> None:
+    db.execute(
+        "INSERT INTO events (run, at, source, target, step, detail) VALUES (?, ?, ?, ?, ?, ?)",
+        (run, iso(now), source, target, step, detail),
+    )
+
+
+def note(store: Store, run: Run, detail: str, now: float, step: str | None = None) -> None:
+    """Add an event that changes no state."""
+    with store.transaction() as db:
+        _event(db, run.id, run.state, run.state, step, detail, now)
+
+
+def _run(row: sqlite3.Row) -> Run:
+    return msgspec.convert(dict(row), Run, strict=False)
+
+
+def get_run(store: Store, run_id: str) -> Run:
+    """Return one run.
+
+    Raises:
+        UnknownRunError: there is none of this id.
+    """
+    rows = store.read(_SELECT + "WHERE runs.id = ?", (run_id,))
+    if not rows:
+        raise UnknownRunError(run_id, store.path)
+    return _run(rows[0])
+
+
+def newest_runs(store: Store, limit: int) -> list[Run]:
+    """Return the newest runs first; a negative limit gives all."""
+    return [_run(row) for row in store.read(_SELECT + "ORDER BY seq DESC LIMIT ?", (limit,))]
+
+
+def open_runs(store: Store) -> list[Run]:
+    """Return the runs with a step left, oldest first."""
+    return [_run(row) for row in store.read(_SELECT + "WHERE finished = 0 ORDER BY seq")]
+
+
+def newer_trained_run(store: Store, run: Run) -> str | None:
+    """Return a newer run of the same project that was parsed and is meant to train, or None."""
+    beyond = sorted(BEFORE_TRAINING | TRAINED | {State.HELD})
+    marks = ", ".join("?" * len(beyond))
+    rows = store.read(
+        "SELECT id FROM runs WHERE project = ? AND seq > ? AND train = 1 "  # noqa: S608
+        f"AND state IN ({marks}) ORDER BY seq DESC LIMIT 1",
+        (run.project, run.seq, *beyond),
+    )
+    return rows[0]["id"] if rows else None
+
+
+def newer_unread_run(store: Store, run: Run, now: float) -> bool:
+    """Return whether a newer artifact of the project is about to be read (not backing off)."""
+    return bool(
+        store.read(
+            "SELECT 1 FROM runs WHERE project = ? AND seq > ? AND train = 1 "
+            "AND state IN (?, ?) AND coalesce(retry_at, 0) <= ? LIMIT 1",
+            (run.project, run.seq, State.RECEIVED, State.UNPACKED, now),
+        )
+    )
+
+
+def last_finished(store: Store, run: Run) -> tuple[str, str] | None:
+    """Return (run id, training data fingerprint) of the project's last run that got through."""
+    rows = store.read(
+        "SELECT id, fingerprint FROM runs WHERE project = ? AND seq < ? AND train = 1 "
+        "AND finished = 1 AND state IN (?, ?) AND fingerprint IS NOT NULL "
+        "ORDER BY seq DESC LIMIT 1",
+        (run.project, run.seq, State.PUBLISHED, State.RETAINED),
+    )
+    return (rows[0]["id"], rows[0]["fingerprint"]) if rows else None
+
+
+def events(store: Store, run_id: str) -> list[Event]:
+    """Return a run's history, oldest first."""
+    rows = store.read("SELECT * FROM events WHERE run = ? ORDER BY seq", (run_id,))
+    return [
+        Event(
+            at=row["at"],
+            source=State(row["source"]) if row["source"] else None,
+            target=State(row["target"]),
+            step=row["step"],
+            detail=row["detail"],
+        )
+        for row in rows
+    ]
+
+
+def outputs(store: Store, run_ids: Iterable[str]) -> dict[str, dict[str, str]]:
+    """Return the JSON outputs of the runs: run id -> step -> text."""
+    wanted = list(run_ids)
+    found: dict[str, dict[str, str]] = {run_id: {} for run_id in wanted}
+    for run_id in wanted:
+        for row in store.read("SELECT step, output FROM outputs WHERE run = ?", (run_id,)):
+            found[run_id][row["step"]] = row["output"]
+    return found
+
+
+def set_run_dir(store: Store, run_id: str, run_dir: str | None) -> None:
+    """Remember where the run's files lie."""
+    with store.transaction() as db:
+        db.execute("UPDATE runs SET run_dir = ? WHERE id = ?", (run_dir, run_id))
+
+
+class Move(msgspec.Struct, frozen=True, kw_only=True):
+    """A move of one run: where to, why, and what it leaves behind."""
+
+    target: State
+    cause: Step | Cause
+    detail: str
+    reason: str | None = None
+    output: str | None = None
+    """The step's output as JSON."""
+    fingerprint: str | None = None
+
+
+def move(store: Store, run: Run, how: Move, now: float) -> bool:
+    """Move a run if it still stands where `run` says and nobody else has its lease.
+
+    Returns:
+        False where somebody else moved on: then nothing was changed, and the work is void.
+
+    Raises:
+        TransitionError: the table has no such move.
+    """
+    with store.transaction() as db:
+        return move_within(db, run, how, now)
+
+
+def move_within(db: sqlite3.Connection, run: Run, how: Move, now: float) -> bool:
+    """Do `move` inside a transaction that the caller has opened."""
+    check(run.state, how.target, how.cause)
+    step = how.cause if isinstance(how.cause, Step) else None
+    ended_in = step if how.target in (State.HELD, State.FAILED) else None
+    changed = db.execute(
+        "UPDATE runs SET state = ?, reason = ?, lease = NULL, step = NULL, retry_at = NULL, "
+        "attempts = CASE WHEN ? THEN attempts ELSE 0 END, ended_in = coalesce(?, ended_in), "
+        "fingerprint = coalesce(?, fingerprint), "
+        "finished = ?, updated_at = ? WHERE id = ? AND state = ? AND lease IS ?",
+        (
+            how.target,
+            how.reason,
+            how.target is State.FAILED,
+            ended_in,
+            how.fingerprint,
+            is_finished(how.target, run.publish),
+            iso(now),
+            run.id,
+            run.state,
+            run.lease,
+        ),
+    ).rowcount
+    if not changed:
+        return False
+    if run.lease:
+        db.execute("DELETE FROM leases WHERE token = ?", (run.lease,))
+    db.execute("DELETE FROM progress WHERE run = ?", (run.id,))
+    if step is not None and how.output is not None:
+        db.execute(
+            "INSERT OR REPLACE INTO outputs (run, step, output) VALUES (?, ?, ?)",
+            (run.id, step, how.output),
+        )
+    _event(db, run.id, run.state, how.target, step or how.cause, how.detail, now)
+    return True
