@@ -1,0 +1,177 @@
+"""The command line: words in, exit status out. 0 well, 1 failed or held, 2 wrong use, 3 taken.
+
+Each command is imported when it is named, so that `status` pays for nothing else.
+"""
+
+import argparse
+import sys
+from collections.abc import Callable, Sequence
+from typing import NoReturn
+
+from secdaemon import config as config_package
+from secdaemon.config.paths import Home, find_home
+
+WELL, FAILED, WRONG_USE, TAKEN, INTERRUPTED = 0, 1, 2, 3, 130
+
+Command = Callable[[argparse.Namespace, Home], int]
+
+
+class WrongUseError(Exception):
+    """An argument is wrong; the message names it."""
+
+
+class _Parser(argparse.ArgumentParser):
+    """argparse, with its complaint on one line."""
+
+    def error(self, message: str) -> NoReturn:
+        raise WrongUseError(message)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and return the process's exit status."""
+    try:
+        return _main(sys.argv[1:] if arguments is None else arguments)
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except BrokenPipeError:
+        # The reader (`| head`) has gone; Python must not complain about it at exit.
+        sys.stdout = None
+        return WELL
+
+
+def _main(arguments: Sequence[str]) -> int:
+    from secdaemon.config.settings import ConfigError
+    from secdaemon.daemon.lock import HomeTakenError
+    from secdaemon.state.model import StoreError
+
+    try:
+        args = _parser().parse_args(arguments)
+        home = find_home(args.home)
+        command: Command = _COMMANDS[args.command]
+        return command(args, home)
+    except (WrongUseError, ConfigError, StoreError) as error:
+        _complain(str(error))
+        return WRONG_USE
+    except HomeTakenError as error:
+        _complain(str(error))
+        return TAKEN
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        _complain(f"{where}{error.strerror or error}")
+        return WRONG_USE
+
+
+def _complain(text: str) -> None:
+    print(f"secdaemon: {' '.join(text.split())}", file=sys.stderr)  # noqa: T201
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(
+        prog="secdaemon",
+        description="Retrains a security model from CI scan artifacts, hands-off.",
+    )
+    parser.add_argument("--version", action="version", version=config_package.__version__)
+    parser.add_argument(
+        "--home", metavar="DIR", help="the home (default: $SECDAEMON_HOME, else ~/secdaemon)"
+    )
+    parser.add_argument(
+        "--config", metavar="FILE", help="settings (default: config.yaml in the home)"
+    )
+    commands = parser.add_subparsers(
+        dest="command", metavar="COMMAND", required=True, parser_class=_Parser
+    )
+
+    def add(name: str, text: str) -> argparse.ArgumentParser:
+        return commands.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".")
+
+    add("init", "make the home with a commented config.yaml")
+    run = add("run", "run the daemon in the foreground")
+    run.add_argument("--until-idle", action="store_true", help="end when no run can advance")
+    run.add_argument("--no-poll", action="store_true", help="do not ask GitHub")
+    status = add("status", "show the daemon and its runs")
+    status.add_argument("run", nargs="?", metavar="RUN")
+    status.add_argument("--watch", action="store_true", help="show it again every two seconds")
+    _json(status)
+    status.add_argument("--limit", type=_count, metavar="N", help="show the newest N runs")
+    submit = add("submit", "hand zips or folders over and print their run ids")
+    submit.add_argument("paths", nargs="+", metavar="PATH")
+    _json(submit)
+    for name, text in (
+        ("retry", "start a failed or held run's last step again"),
+        ("cancel", "stop a run"),
+        ("release", "publish a held run after all"),
+    ):
+        add(name, text).add_argument("run", metavar="RUN")
+    add("pause", "stop starting steps; a training step checkpoints and stops")
+    add("resume", "go on after a pause")
+    process = add("process", "the whole pipeline once, in the foreground")
+    process.add_argument("--artifacts-dir", required=True, metavar="DIR")
+    process.add_argument("--output-dir", metavar="DIR", help="also copy the data sets there")
+    process.add_argument("--source", metavar="DIR", help="the project's checkout")
+    process.add_argument("--skip-fine-tuning", action="store_true", help="build the data only")
+    process.add_argument("--skip-model-upload", action="store_true", help="publish nothing")
+    _json(process)
+    add("report", "make a run's HTML report and print where it is").add_argument(
+        "run", metavar="RUN"
+    )
+    add(
+        "validate", "check that a model or adapter folder is complete, loads and generates"
+    ).add_argument("path", metavar="PATH")
+    logs = add("logs", "show the daemon's log, or a run's")
+    logs.add_argument("run", nargs="?", metavar="RUN")
+    logs.add_argument("-f", "--follow", action="store_true", help="go on showing what is added")
+    _json(add("doctor", "say what is ready, what is missing, and how to cure it"))
+    add("demo", "the main job on the embedded tiny model, offline, in a throw-away home")
+    from secdaemon.launchd.cli import add_arguments
+
+    add_arguments(add("agent", "the launchd agent"), None)
+    return parser
+
+
+def _json(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--json", action="store_true", help="print one JSON document")
+
+
+def _count(text: str) -> int:
+    if not text.isdigit():
+        msg = f"expected a whole number, found {text!r}"
+        raise argparse.ArgumentTypeError(msg)
+    return int(text)
+
+
+def _lazy(module: str, name: str) -> Command:
+    """Return a command that imports its module when it is called."""
+
+    def command(args: argparse.Namespace, home: Home) -> int:
+        import importlib
+
+        found: Command = getattr(importlib.import_module(f"secdaemon.daemon.{module}"), name)
+        return found(args, home)
+
+    return command
+
+
+def _agent(args: argparse.Namespace, home: Home) -> int:
+    from secdaemon.launchd.cli import run
+
+    return run(args, home)
+
+
+_COMMANDS: dict[str, Command] = {
+    "init": _lazy("commands", "init"),
+    "run": _lazy("serve", "run"),
+    "status": _lazy("commands", "status"),
+    "submit": _lazy("commands", "submit"),
+    "retry": _lazy("commands", "retry"),
+    "cancel": _lazy("commands", "cancel"),
+    "release": _lazy("commands", "release"),
+    "pause": _lazy("commands", "pause"),
+    "resume": _lazy("commands", "resume"),
+    "process": _lazy("serve", "process"),
+    "report": _lazy("commands", "report"),
+    "validate": _lazy("commands", "validate"),
+    "logs": _lazy("commands", "logs"),
+    "doctor": _lazy("doctor", "doctor"),
+    "demo": _lazy("demo", "demo"),
+    "agent": _agent,
+}

@@ -1,0 +1,123 @@
+"""The inbox: which files stand there complete. Events are hints; the directory is the truth."""
+
+import os
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+
+PARTIAL_ENDINGS = (".part", ".crdownload", ".download")
+IGNORED_NAMES = frozenset({".DS_Store", "__MACOSX"})
+
+
+class Seen(msgspec.Struct, frozen=True):
+    """How a file looked, and since when it has looked like that."""
+
+    size: int
+    mtime_ns: int
+    since: float
+
+
+class Tracker:
+    """Decides when a file is complete; fed by hand with what a scan saw and what time it is.
+
+    Guards against the half-copied zip: a file counts once it has kept size and time for
+    `stable_seconds` and opens as a zip, or once it has kept them for `broken_seconds` without
+    opening (then unpacking will say what is wrong with it).
+    """
+
+    def __init__(self, stable_seconds: float, broken_seconds: float) -> None:
+        """Both in seconds."""
+        self.stable_seconds = stable_seconds
+        self.broken_seconds = max(broken_seconds, stable_seconds)
+        self._seen: dict[Path, Seen] = {}
+        self._broken: set[Path] = set()
+        self._delayed: dict[Path, tuple[float, int]] = {}
+
+    def observe(self, files: dict[Path, tuple[int, int]], now: float) -> None:
+        """Take note of what a scan saw: path -> (size, mtime_ns); what is gone is forgotten."""
+        for path in set(self._seen) - set(files):
+            self.forget(path)
+        for path, (size, mtime_ns) in files.items():
+            known = self._seen.get(path)
+            # A clock that went back must not keep a file waiting for the time between.
+            if known is None or (known.size, known.mtime_ns) != (size, mtime_ns):
+                self._seen[path] = Seen(size, mtime_ns, now)
+                self._broken.discard(path)
+                self._delayed.pop(path, None)
+            elif known.since > now:
+                self._seen[path] = Seen(size, mtime_ns, now)
+
+    def complete(self, now: float) -> Iterator[Path]:
+        """Yield the files that may be taken in now, in sorted order."""
+        for path in sorted(self._seen):
+            if now < self._due(path):
+                continue
+            if self._seen[path].since + self.broken_seconds > now and not opens(path):
+                self._broken.add(path)
+                continue
+            yield path
+
+    def delay(self, path: Path, now: float) -> float:
+        """Put a file that could not be taken in off, for longer each time; return until when."""
+        _, failures = self._delayed.get(path, (0.0, 0))
+        until = now + min(2.0**failures, 300.0)
+        self._delayed[path] = (until, failures + 1)
+        return until
+
+    def forget(self, path: Path) -> None:
+        """Stop following a file."""
+        self._seen.pop(path, None)
+        self._broken.discard(path)
+        self._delayed.pop(path, None)
+
+    def next_due(self) -> float | None:
+        """Return when the next file may be complete, None where none is followed."""
+        return min((self._due(path) for path in self._seen), default=None)
+
+    def _due(self, path: Path) -> float:
+        wait = self.broken_seconds if path in self._broken else self.stable_seconds
+        return max(self._seen[path].since + wait, self._delayed.get(path, (0.0, 0))[0])
+
+
+def scan(inbox: Path) -> dict[Path, tuple[int, int]]:
+    """Return every candidate below the inbox: path -> (size, mtime_ns).
+
+    Candidates are `*.zip` at any depth; hidden and half-copied names wait for their renaming.
+
+    Raises:
+        OSError: the inbox itself cannot be read.
+    """
+    found: dict[Path, tuple[int, int]] = {}
+    _walk(inbox, found)
+    return found
+
+
+def _walk(folder: Path, found: dict[Path, tuple[int, int]]) -> None:
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.name in IGNORED_NAMES or entry.name.startswith("."):
+                continue
+            try:
+                if entry.is_dir(follow_symlinks=False):
+                    _walk(Path(entry.path), found)
+                elif entry.is_file(follow_symlinks=False) and _is_candidate(entry.name):
+                    status = entry.stat(follow_symlinks=False)
+                    found[Path(entry.path)] = (status.st_size, status.st_mtime_ns)
+            except FileNotFoundError:
+                continue
+
+
+def _is_candidate(name: str) -> bool:
+    lowered = name.lower()
+    return lowered.endswith(".zip") and not lowered.endswith(PARTIAL_ENDINGS)
+
+
+def opens(path: Path) -> bool:
+    """Return whether a file opens as a zip: its central directory can be read."""
+    try:
+        with zipfile.ZipFile(path):
+            return True
+    except (OSError, zipfile.BadZipFile, ValueError, NotImplementedError):
+        return False

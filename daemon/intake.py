@@ -1,0 +1,155 @@
+"""Taking an artifact in: hash, keep in the archive, record the run, and only then let go of it.
+
+A kill between any two of these leaves the file where it was found, and the next scan ends it.
+"""
+
+import hashlib
+import os
+import shutil
+import tempfile
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+from secdaemon.config.files import sync_folder
+from secdaemon.config.paths import Home
+from secdaemon.config.settings import Settings
+from secdaemon.state.machine import State
+from secdaemon.state.model import NewRun
+from secdaemon.state.runs import Taken, add_run, get_run, take_in
+from secdaemon.state.store import Store
+
+DEFAULT_PROJECT = "default"
+ZIP_EPOCH = (1980, 1, 1, 0, 0, 0)
+
+
+class ChangedError(Exception):
+    """The file changed while it was read; it is not complete yet."""
+
+
+class Offer(msgspec.Struct, frozen=True, kw_only=True):
+    """An artifact to take in, and what is to become of it."""
+
+    path: Path
+    kind: Literal["inbox", "github", "manual"]
+    remove: bool
+    """Whether the original goes once the run is recorded (the inbox)."""
+    again: bool = False
+    """Whether bytes that are known already make a further run (`process`)."""
+    source_dir: str | None = None
+    train: bool = True
+    publish: bool = True
+
+
+def accept(store: Store, home: Home, settings: Settings, offer: Offer, now: float) -> Taken:
+    """Take one zip or folder in; return its run, and whether it is a new one.
+
+    Raises:
+        OSError: it cannot be read or the archive cannot be written; nothing is lost.
+        ChangedError: it changed meanwhile.
+    """
+    with _as_file(offer.path, home.archive) as file:
+        sha256, size = _hash(file)
+        archive = home.archive / f"{sha256}.zip"
+        if not archive.exists():
+            _keep(file, archive)
+    new = NewRun(
+        kind=offer.kind,
+        name=offer.path.name,
+        sha256=sha256,
+        size=size,
+        project=DEFAULT_PROJECT,
+        archive=str(archive),
+        source_dir=offer.source_dir,
+        train=offer.train,
+        publish=offer.publish and settings.publish.enabled,
+    )
+    taken = add_run(store, new, now) if offer.again else take_in(store, new, now)
+    if not taken.new and get_run(store, taken.run).state is State.REJECTED:
+        archive.unlink(missing_ok=True)
+    if offer.remove:
+        _remove(offer.path)
+    return taken
+
+
+@contextmanager
+def _as_file(path: Path, archive: Path) -> Iterator[Path]:
+    """Yield a file as it is, a folder as a zip that is the same for the same content."""
+    if not path.is_dir():
+        yield path
+        return
+    with tempfile.TemporaryDirectory(prefix=".folder.", dir=archive) as work:
+        packed = Path(work) / "folder.zip"
+        zip_folder(path, packed)
+        yield packed
+
+
+def _hash(path: Path) -> tuple[str, int]:
+    """Return SHA-256 and size of a file that stays as it is while it is read."""
+    before = path.stat()
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    after = path.stat()
+    if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns):
+        msg = f"{path} changed while it was read"
+        raise ChangedError(msg)
+    return digest, after.st_size
+
+
+def _keep(file: Path, archive: Path) -> None:
+    """Copy into the archive, complete or not at all."""
+    descriptor, name = tempfile.mkstemp(prefix=".taking.", dir=archive.parent)
+    try:
+        with os.fdopen(descriptor, "wb") as target, file.open("rb") as source:
+            shutil.copyfileobj(source, target, 1 << 20)
+            target.flush()
+            os.fsync(target.fileno())
+        Path(name).replace(archive)
+    except BaseException:
+        with suppress(OSError):
+            Path(name).unlink()
+        raise
+    sync_folder(archive.parent)
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def zip_folder(folder: Path, target: Path) -> None:
+    """Zip the regular files of a folder in sorted order with fixed times; links are left out."""
+    with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED, compresslevel=6) as archive:
+        for path in sorted(folder.rglob("*")):
+            if path.is_symlink() or not path.is_file():
+                continue
+            info = zipfile.ZipInfo(path.relative_to(folder).as_posix(), ZIP_EPOCH)
+            info.compress_type = zipfile.ZIP_DEFLATED
+            info.external_attr = 0o644 << 16
+            with path.open("rb") as source, archive.open(info, "w", force_zip64=True) as member:
+                shutil.copyfileobj(source, member, 1 << 20)
+
+
+def set_aside(archive: Path, name: str, reason: str, rejected: Path) -> Path | None:
+    """Move a refused artifact to `rejected/NAME` with its reason beside it; None where it is gone.
+
+    A taken name gets _2, _3 … before its ending; the reason stands in NAME.reason.txt.
+    """
+    if not archive.exists():
+        return None
+    rejected.mkdir(parents=True, exist_ok=True)
+    plain = Path(name).name or "artifact"
+    stem, ending = os.path.splitext(plain)  # noqa: PTH122 - a name, not a path
+    target, number = rejected / plain, 1
+    while target.exists() or target.with_name(target.name + ".reason.txt").exists():
+        number += 1
+        target = rejected / f"{stem}_{number}{ending}"
+    target.with_name(target.name + ".reason.txt").write_text(reason + "\n", encoding="utf-8")
+    archive.replace(target)
+    return target

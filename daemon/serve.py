@@ -1,0 +1,188 @@
+"""`run` and `process`: the loop, wired to what wakes it, for as long as it is wanted."""
+
+import logging
+import logging.handlers
+import os
+import shutil
+import signal
+import sys
+import time
+from argparse import Namespace
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import msgspec
+
+from secdaemon.config.files import write_file
+from secdaemon.config.paths import Home
+from secdaemon.config.settings import ConfigError
+from secdaemon.daemon.cli import FAILED, INTERRUPTED, WELL, WrongUseError
+from secdaemon.daemon.commands import say, say_json, settings_of, writing_store
+from secdaemon.daemon.intake import Offer, accept
+from secdaemon.daemon.lock import hold
+from secdaemon.daemon.loop import Loop, Scope
+from secdaemon.daemon.tables import plain, progress_text, run_lines
+from secdaemon.daemon.views import RunView, view_run
+from secdaemon.daemon.wake import Waker
+from secdaemon.state.daemon_row import daemon_started, set_problem
+from secdaemon.state.machine import State
+from secdaemon.state.runs import get_run
+
+log = logging.getLogger(__name__)
+
+LOG_BYTES = 5_000_000
+LOG_FILES = 3
+TELL_SECONDS = 2.0
+BAD_ENDS = frozenset({State.HELD, State.FAILED})
+
+
+def run(args: Namespace, home: Home) -> int:
+    """`secdaemon run`.
+
+    A wrong setting ends it with 2, but with 0 where launchd started it: launchd starts anything
+    again that ends otherwise, for ever. The sentence then stands in `status`.
+    """
+    under_launchd = os.environ.get("SECDAEMON_LAUNCHD") == "1"
+    try:
+        settings = settings_of(args, home)
+    except ConfigError as error:
+        if not under_launchd:
+            raise
+        with writing_store(home) as store:
+            set_problem(store, "settings", f"the daemon did not start: {error}", time.time())
+        print(f"secdaemon: {error}", file=sys.stderr)  # noqa: T201 - launchd keeps it
+        return WELL
+    with hold(home, "run"), writing_store(home) as store, _logging(home, quiet=under_launchd):
+        now = time.time()
+        daemon_started(store, os.getpid(), now)
+        loop = Loop(home, settings, store)
+        loop.recover(now)
+        if settings.github.repositories and not args.no_poll:
+            text = "github.repositories: polling is not part of this version yet; use the inbox"
+            set_problem(store, "github", text, now)
+        log.info("started, home %s, inbox %s", home.root, settings.inbox.dir)
+        with _signals(loop) as caught, Waker(settings, loop.hint):
+            loop.run(until_idle=args.until_idle)
+        log.info("stopped")
+        if signal.SIGINT in caught:
+            return INTERRUPTED
+        ended = {get_run(store, run_id).state for run_id in loop.taken}
+    return FAILED if args.until_idle and ended & BAD_ENDS else WELL
+
+
+@contextmanager
+def _signals(loop: Loop) -> Iterator[list[int]]:
+    """Have SIGTERM, SIGINT and SIGHUP stop the loop; yield the list of those that came."""
+    caught: list[int] = []
+
+    def on_signal(number: int, _frame: object) -> None:
+        caught.append(number)
+        loop.stop()
+
+    numbers = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+    before = [signal.signal(number, on_signal) for number in numbers]
+    try:
+        yield caught
+    finally:
+        for number, old in zip(numbers, before, strict=True):
+            signal.signal(number, old)
+
+
+@contextmanager
+def _logging(home: Home, *, quiet: bool) -> Iterator[None]:
+    """Log to logs/daemon.log, rotated here because launchd never does, and to the terminal."""
+    handlers: list[logging.Handler] = [
+        logging.handlers.RotatingFileHandler(
+            home.logs / "daemon.log", maxBytes=LOG_BYTES, backupCount=LOG_FILES, encoding="utf-8"
+        )
+    ]
+    if not quiet:
+        handlers.append(logging.StreamHandler())
+    root = logging.getLogger()
+    layout = logging.Formatter("%(asctime)s %(levelname)s %(message)s")
+    for handler in handlers:
+        handler.setFormatter(layout)
+        handler.addFilter(_harmless)
+        root.addHandler(handler)
+    root.setLevel(logging.INFO)
+    logging.getLogger("apscheduler").setLevel(logging.WARNING)
+    try:
+        yield
+    finally:
+        for handler in handlers:
+            root.removeHandler(handler)
+            handler.close()
+
+
+def _harmless(record: logging.LogRecord) -> bool:
+    """Make a record's text safe for a terminal: file names in it come from strangers."""
+    record.msg, record.args = plain(record.getMessage()), None
+    return True
+
+
+def process(args: Namespace, home: Home) -> int:
+    """`secdaemon process`."""
+    settings = settings_of(args, home)
+    artifacts = Path(args.artifacts_dir).absolute()
+    source = Path(args.source).absolute() if args.source else None
+    for path in (artifacts, source):
+        if path is not None and not path.is_dir():
+            msg = f"{path}: no such folder"
+            raise WrongUseError(msg)
+    offer = Offer(
+        path=artifacts,
+        kind="manual",
+        remove=False,
+        again=True,
+        source_dir=str(source) if source else None,
+        train=not args.skip_fine_tuning,
+        publish=not args.skip_model_upload,
+    )
+    with hold(home, "process"), writing_store(home) as store, _logging(home, quiet=True):
+        taken = accept(store, home, settings, offer, time.time())
+        loop = Loop(home, settings, store, Scope(inbox=False, only=taken.run))
+        loop.recover(time.time())
+        with _signals(loop) as caught:
+            _follow(loop, taken.run)
+        done = view_run(store, taken.run)
+    if args.output_dir:
+        _copy_results(done, Path(args.output_dir))
+    if args.json:
+        say_json(done)
+    else:
+        say("\n".join(run_lines(done)))
+    if caught:
+        return INTERRUPTED
+    good = (State.PUBLISHED, State.RETAINED, State.SKIPPED)
+    return WELL if done.state in good else FAILED
+
+
+def _follow(loop: Loop, run_id: str) -> None:
+    """Drive the loop until the run has ended, telling its steps on standard error."""
+    told: str | None = None
+    told_at = 0.0
+    while not loop.stopping and not loop.idle():
+        loop.wait(min(loop.tick(time.time()), 1.0))
+        view = view_run(loop.store, run_id)
+        line = f"{view.state}: {view.step or 'waiting'}"
+        if view.progress:
+            line += f" {progress_text(view.progress)}"
+        if line != told and time.monotonic() > told_at + TELL_SECONDS:
+            told, told_at = line, time.monotonic()
+            print(line, file=sys.stderr, flush=True)  # noqa: T201 - stdout is the answer's
+    loop.stop_workers()
+
+
+def _copy_results(view: RunView, target: Path) -> None:
+    """Copy a run's findings and data, and its view, where the user wants them."""
+    from secdaemon.pipeline.layout import RunFolder
+
+    target.mkdir(parents=True, exist_ok=True)
+    if view.run_dir:
+        folder = RunFolder(Path(view.run_dir))
+        data = folder.project_data
+        for path in (folder.findings, *(data / f"{n}.jsonl" for n in ("train", "valid", "test"))):
+            if path.exists():
+                shutil.copyfile(path, target / path.name)
+    write_file(target / "run.json", msgspec.json.format(msgspec.json.encode(view), indent=2))

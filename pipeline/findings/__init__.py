@@ -1,0 +1,1 @@
+"""Scanner outputs to normalised findings: one module a format."""
