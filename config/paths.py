@@ -1,5 +1,6 @@
 """Where everything of one home lives (the layout of the contract's section "Home")."""
 
+import errno
 import os
 from pathlib import Path
 
@@ -49,8 +50,12 @@ class Home(msgspec.Struct, frozen=True):
         return self.root / "locks"
 
     def resolve(self, value: str) -> Path:
-        """Return `value` as an absolute path: `~` expanded, a relative one taken from the home."""
-        return (self.root / Path(value).expanduser()).absolute()
+        """Return `value` as an absolute path: `~` expanded, a relative one taken from the home.
+
+        Raises:
+            OSError: it starts with `~name`, and there is nobody of that name.
+        """
+        return (self.root / _expanded(value)).absolute()
 
     def make(self) -> None:
         """Make the home and its fixed folders.
@@ -63,7 +68,18 @@ class Home(msgspec.Struct, frozen=True):
 
 
 def find_home(option: str | None) -> Home:
-    """Return the home: the option, else $SECDAEMON_HOME, else ~/secdaemon."""
+    """Return the home: the option, else $SECDAEMON_HOME, else ~/secdaemon.
+
+    Raises:
+        OSError: it starts with `~name`, and there is nobody of that name.
+    """
     named = option or os.environ.get("SECDAEMON_HOME")
-    root = Path(named or "~/secdaemon").expanduser().absolute()
-    return Home(root=root, chosen=bool(named))
+    return Home(root=_expanded(named or "~/secdaemon").absolute(), chosen=bool(named))
+
+
+def _expanded(value: str) -> Path:
+    try:
+        return Path(value).expanduser()
+    except RuntimeError as error:
+        why = "nobody of this name has a home folder here"
+        raise FileNotFoundError(errno.ENOENT, why, value) from error

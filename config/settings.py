@@ -5,6 +5,7 @@ $OLMO_DEFAULT_BASE_MODEL, $SECDAEMON_<SECTION>__<KEY>.
 """
 
 import difflib
+import math
 import os
 import re
 from collections.abc import Iterator, Mapping
@@ -13,10 +14,10 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, get_type_hints
 
 import msgspec
-import yaml
 from msgspec import Meta
 
 from secdaemon.config.paths import Home
+from secdaemon.config.yaml_text import parse_yaml
 
 Positive = Annotated[int, Meta(ge=1)]
 NotNegative = Annotated[int, Meta(ge=0)]
@@ -212,16 +213,9 @@ class Settings(Section, frozen=True):
 class ConfigError(Exception):
     """A setting is wrong; the message is one line and names the key."""
 
-
-class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
-    """YAML 1.1 as PyYAML reads it, but `2e-5` is a number, as everybody who writes it means."""
-
-
-_Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:float",
-    re.compile(r"^[-+]?(?:[0-9][0-9_]*)(?:\.[0-9_]*)?[eE][-+]?[0-9]+$"),
-    list("-+0123456789"),
-)
+    def __init__(self, message: str) -> None:
+        """Take the message; a line break in a foreign key becomes a space."""
+        super().__init__(" ".join(message.split()))
 
 
 def defaults_text() -> str:
@@ -258,10 +252,8 @@ def load_settings(
         given = _parse(_read(source), str(source))
     for section, key, value in _overrides(environ):
         wanted = given.get(section)
-        if wanted is None:
-            wanted = given[section] = {}
-        if isinstance(wanted, dict):
-            wanted[key] = value
+        if wanted is None or isinstance(wanted, dict):
+            given[section] = {**(wanted or {}), key: value}
     if home.chosen:
         tree["models"].update(base_dir="models/base", fine_tuned_dir="models/fine-tuned")
     _merge(tree, given)
@@ -278,9 +270,9 @@ def _read(path: Path) -> str:
 
 def _parse(text: str, name: str) -> dict[str, Any]:
     try:
-        tree = yaml.load(text, Loader=_Loader)  # noqa: S506 - a SafeLoader
-    except (yaml.YAMLError, ValueError) as error:
-        msg = f"{name}: not valid YAML: {' '.join(str(error).split())}"
+        tree = parse_yaml(text)
+    except ValueError as error:
+        msg = f"{name}: not valid YAML: {error}"
         raise ConfigError(msg) from error
     if tree is None:
         return {}
@@ -303,8 +295,8 @@ def _overrides(environ: Mapping[str, str]) -> Iterator[tuple[str, str, object]]:
             continue
         section, _, key = name.removeprefix("SECDAEMON_").lower().partition("__")
         try:
-            value = yaml.load(environ[name], Loader=_Loader)  # noqa: S506 - a SafeLoader
-        except yaml.YAMLError:
+            value = parse_yaml(environ[name])
+        except ValueError:
             value = environ[name]
         yield section, key, value
 
@@ -323,6 +315,9 @@ def _merge(tree: dict[str, Any], given: Mapping[Any, Any]) -> None:
         for key, value in values.items():
             if key not in kind.__struct_fields__:
                 _unknown(f"{section}.{key}", str(key), kind)
+            if isinstance(value, float) and not math.isfinite(value):
+                msg = f"{section}.{key}: expected a finite number (found {value})"
+                raise ConfigError(msg)
             tree[section][key] = value
 
 
@@ -351,7 +346,7 @@ def _convert(tree: dict[str, Any]) -> Settings:
     except msgspec.ValidationError as error:
         text, _, path = str(error).partition(" - at `$")
         where = path.strip("`").lstrip(".")
-        if field := re.search(r"unknown field `(.+)`", text):
+        if field := re.search(r"(?s)unknown field `(.+)`", text):
             _unknown(f"{where}.{field[1]}", field[1], Repository)
         value = _at(tree, where) if where else None
         found = f" (found {value!r})" if isinstance(value, str | int | float) else ""
@@ -373,17 +368,26 @@ def _at(tree: object, where: str) -> object:
 
 def _with_paths(settings: Settings, home: Home) -> Settings:
     """Return the settings with their folders made absolute and the embedded model named as such."""
+
+    def place(section: str, key: str) -> str:
+        value: str = getattr(getattr(settings, section), key)
+        try:
+            return str(home.resolve(value))
+        except OSError as error:
+            msg = f"{section}.{key}: {error.strerror} (found {value!r})"
+            raise ConfigError(msg) from error
+
     replace = msgspec.structs.replace
     models = settings.models
     if models.base == EMBEDDED_BASE:
         models = replace(models, base_id=EMBEDDED_BASE_ID)
     return replace(
         settings,
-        inbox=replace(settings.inbox, dir=str(home.resolve(settings.inbox.dir))),
-        publish=replace(settings.publish, folder=str(home.resolve(settings.publish.folder))),
+        inbox=replace(settings.inbox, dir=place("inbox", "dir")),
+        publish=replace(settings.publish, folder=place("publish", "folder")),
         models=replace(
             models,
-            base_dir=str(home.resolve(models.base_dir)),
-            fine_tuned_dir=str(home.resolve(models.fine_tuned_dir)),
+            base_dir=place("models", "base_dir"),
+            fine_tuned_dir=place("models", "fine_tuned_dir"),
         ),
     )

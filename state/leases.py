@@ -11,14 +11,17 @@ from secdaemon.state.store import Store, iso
 
 
 def acquire(store: Store, run: Run, rule: Rule, now: float) -> Lease | None:
-    """Claim a run's next step for a worker; None where the run or the slot is taken."""
+    """Claim a run's next step for a worker; None where the run or the slot is taken.
+
+    A run that is retained with publishing switched off has no next step.
+    """
     token = secrets.token_hex(8)
     with store.transaction() as db:
         if db.execute("SELECT 1 FROM leases WHERE slot = ?", (rule.slot,)).fetchone():
             return None
         changed = db.execute(
             "UPDATE runs SET lease = ?, step = ?, attempts = attempts + 1, retry_at = NULL, "
-            "updated_at = ? WHERE id = ? AND state = ? AND lease IS NULL",
+            "updated_at = ? WHERE id = ? AND state = ? AND lease IS NULL AND finished = 0",
             (token, rule.step, iso(now), run.id, rule.source),
         ).rowcount
         if not changed:
@@ -65,10 +68,6 @@ def progress_of(store: Store, run_id: str) -> str | None:
 def finish(store: Store, lease: Lease, how: Move, now: float) -> bool:
     """End an attempt with the move it earned; False where the run has moved on without it."""
     with store.transaction() as db:
-        db.execute(
-            "UPDATE attempts SET ended_at = ?, outcome = ? WHERE token = ?",
-            (iso(now), how.target, lease.token),
-        )
         run = get_run(store, lease.run)
         if run.lease != lease.token:
             return False
@@ -91,7 +90,7 @@ def _let_go(
     with store.transaction() as db:
         db.execute("DELETE FROM leases WHERE token = ?", (lease.token,))
         db.execute(
-            "UPDATE attempts SET ended_at = ?, outcome = ? WHERE token = ?",
+            "UPDATE attempts SET ended_at = ?, outcome = ? WHERE token = ? AND ended_at IS NULL",
             (iso(now), why, lease.token),
         )
         changed = db.execute(

@@ -236,6 +236,10 @@ def move_within(db: sqlite3.Connection, run: Run, how: Move, now: float) -> bool
         return False
     if run.lease:
         db.execute("DELETE FROM leases WHERE token = ?", (run.lease,))
+        db.execute(
+            "UPDATE attempts SET ended_at = ?, outcome = ? WHERE token = ?",
+            (iso(now), how.target, run.lease),
+        )
     db.execute("DELETE FROM progress WHERE run = ?", (run.id,))
     if step is not None and how.output is not None:
         db.execute(

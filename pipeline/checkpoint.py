@@ -1,0 +1,144 @@
+"""Checkpoints of a training: everything that the next iteration depends on.
+
+    checkpoints/0000100/  adapters.safetensors  optimizer.safetensors  state.json  manifest.json
+
+The manifest holds the training's fingerprint and the SHA-256 of the other three; a folder that does
+not agree with its manifest is as good as absent. The position in the data order is the iteration.
+"""
+
+import hashlib
+import shutil
+from pathlib import Path
+from typing import Any
+
+import mlx.core as mx
+import msgspec
+from mlx.utils import tree_flatten, tree_unflatten
+
+from secdaemon.config.files import staged_folder
+
+FOLDER = "checkpoints"
+_KEPT = 2
+_ADAPTERS, _OPTIMIZER, _STATE, _MANIFEST = (
+    "adapters.safetensors",
+    "optimizer.safetensors",
+    "state.json",
+    "manifest.json",
+)
+
+
+class Loss(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """A point of a loss curve: the mean over `tokens` tokens, in nats."""
+
+    iteration: int
+    tokens: int
+    train_loss: float | None = None
+    valid_loss: float | None = None
+
+
+class State(msgspec.Struct, frozen=True, kw_only=True):
+    """What a checkpoint knows beside the tensors."""
+
+    iteration: int
+    random: tuple[int, int]
+    """MLX's random key."""
+    seconds: float
+    """Spent on training so far."""
+    losses: tuple[Loss, ...]
+
+
+class Manifest(msgspec.Struct, frozen=True):
+    """Whose checkpoint this is, and the SHA-256 of its files."""
+
+    fingerprint: str
+    files: dict[str, str]
+
+
+def random_key() -> tuple[int, int]:
+    """Return the key of MLX's random state, which is this thread's."""
+    state: Any = mx.random.state
+    high, low = state[0].tolist()
+    return high, low
+
+
+def save(folder: Path, fingerprint: str, model: Any, optimizer: Any, state: State) -> None:
+    """Write a checkpoint, all of it or nothing, and keep the two newest.
+
+    Raises:
+        OSError: the disk does not take it; older checkpoints stand as they were.
+    """
+    with staged_folder(folder / f"{state.iteration:07d}") as staged:
+        mx.save_safetensors(
+            str(staged / _ADAPTERS), dict(tree_flatten(model.trainable_parameters()))
+        )
+        mx.save_safetensors(str(staged / _OPTIMIZER), dict(tree_flatten(optimizer.state)))
+        (staged / _STATE).write_bytes(msgspec.json.encode(state))
+        hashes = {name: _sha256(staged / name) for name in (_ADAPTERS, _OPTIMIZER, _STATE)}
+        (staged / _MANIFEST).write_bytes(msgspec.json.encode(Manifest(fingerprint, hashes)))
+    _prune(folder, fingerprint, state.iteration)
+
+
+def newest(folder: Path, fingerprint: str) -> Path | None:
+    """Return the newest whole checkpoint of this training."""
+    for path in _paths(folder):
+        manifest = _manifest(path)
+        if manifest is not None and manifest.fingerprint == fingerprint and _whole(path, manifest):
+            return path
+    return None
+
+
+def restore(path: Path, model: Any, optimizer: Any) -> State:
+    """Put model, optimizer and MLX's random state where the checkpoint left them."""
+    model.load_weights(str(path / _ADAPTERS), strict=False)
+    arrays: Any = mx.load(str(path / _OPTIMIZER))
+    optimizer.state = tree_unflatten(list(arrays.items()))
+    # A state that was only assigned counts as not initialised, and the second step would be
+    # compiled again.
+    optimizer.init(model.trainable_parameters())
+    state = msgspec.json.decode((path / _STATE).read_bytes(), type=State)
+    high, low = state.random
+    # Assigning mx.random.state detaches it from the compiled step without a word.
+    mx.random.seed((high << 32) | low)
+    mx.eval(model.parameters(), optimizer.state)
+    return state
+
+
+def _paths(folder: Path) -> list[Path]:
+    """Return the checkpoint folders, the newest first."""
+    if not folder.is_dir():
+        return []
+    return sorted((path for path in folder.iterdir() if path.name.isdecimal()), reverse=True)
+
+
+def _manifest(path: Path) -> Manifest | None:
+    try:
+        return msgspec.json.decode((path / _MANIFEST).read_bytes(), type=Manifest)
+    except (OSError, msgspec.DecodeError):
+        return None
+
+
+def _whole(path: Path, manifest: Manifest) -> bool:
+    try:
+        return all(_sha256(path / name) == value for name, value in manifest.files.items())
+    except OSError:
+        return False
+
+
+def _prune(folder: Path, fingerprint: str, iteration: int) -> None:
+    """Remove what is older than the two newest, and what is damaged, foreign or from later on.
+
+    A later one than the one just written was passed over when this training resumed.
+    """
+    kept = 0
+    for path in _paths(folder):
+        manifest = _manifest(path)
+        own = manifest is not None and manifest.fingerprint == fingerprint
+        if own and int(path.name) <= iteration and kept < _KEPT:
+            kept += 1
+        else:
+            shutil.rmtree(path, ignore_errors=True)
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,86 @@
+"""What a format's parser collects: findings one by one, so that a bad one costs only itself."""
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import msgspec
+
+from secdaemon.pipeline.findings.document import each_object
+from secdaemon.pipeline.findings.model import Finding, Source
+from secdaemon.pipeline.findings.redact import Redactor
+
+
+class UnusableError(Exception):
+    """One result is no finding; the message says why."""
+
+
+class Results(msgspec.Struct, frozen=True, kw_only=True):
+    """What a file says, before it is redacted; `complaints` is how often its scanner failed."""
+
+    tools: tuple[str, ...]
+    findings: tuple[Finding, ...]
+    rejected: tuple[str, ...]
+    complaints: int = 0
+
+
+class Gatherer:
+    """Collects the results of one file; `secrets` hides what a secret scanner found."""
+
+    def __init__(self, member: str, secrets: Redactor) -> None:
+        """Start empty for the artifact's member of that name."""
+        self.secrets = secrets
+        self.complaints = 0
+        self._member = member
+        self._tools: list[str] = []
+        self._findings: list[Finding] = []
+        self._rejected: list[str] = []
+
+    def source(self, pointer: str, tool: str) -> tuple[Source, ...]:
+        """Where a finding of this file was read."""
+        return (Source(self._member, pointer, tool),)
+
+    def scanned_by(self, tool: str) -> None:
+        """Note a tool of this file, also where it found nothing."""
+        if tool not in self._tools:
+            self._tools.append(tool)
+
+    def add(self, finding: Finding) -> None:
+        """Take a finding in."""
+        self.scanned_by(finding.tool)
+        self._findings.append(finding)
+
+    def each(
+        self,
+        items: list[msgspec.Raw],
+        pointer: str,
+        read: Callable[[dict[str, Any], str], Finding | Iterable[Finding]],
+    ) -> None:
+        """Read every item of a list as one finding, or as several."""
+        for place, item in each_object(items, pointer):
+            self.one(item, place, read)
+
+    def one(
+        self,
+        item: Any,
+        pointer: str,
+        read: Callable[[dict[str, Any], str], Finding | Iterable[Finding]],
+    ) -> None:
+        """Read one decoded object; anything unusable is rejected with its reason."""
+        try:
+            if not isinstance(item, dict):
+                msg = "it is no object"
+                raise UnusableError(msg)  # noqa: TRY301 - one way for all rejections
+            found = read(item, pointer)
+            for finding in (found,) if isinstance(found, Finding) else tuple(found):
+                self.add(finding)
+        except UnusableError as error:
+            self._rejected.append(f"{self._member}#{pointer}: {error}")
+
+    def results(self) -> Results:
+        """All that was collected."""
+        return Results(
+            tools=tuple(self._tools),
+            findings=tuple(self._findings),
+            rejected=tuple(self._rejected),
+            complaints=self.complaints,
+        )

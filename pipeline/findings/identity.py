@@ -1,0 +1,70 @@
+"""What makes two results the same: where a result stands, and what it is across scans."""
+
+import hashlib
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator
+
+import msgspec
+
+from secdaemon.pipeline.findings.model import Category, Finding
+
+PlaceKey = tuple[str | int | None, ...]
+_NUMBERED = re.compile(r"(<secret:[a-z0-9-]+):\d+>")
+_ID_LENGTH = 32
+
+
+def place_key(finding: Finding) -> PlaceKey:
+    """Equal for the same result of one tool in two files of one artifact."""
+    package = finding.package
+    return (
+        finding.tool,
+        finding.rule,
+        finding.path,
+        finding.line,
+        finding.column,
+        finding.end_line,
+        finding.target,
+        finding.url,
+        finding.method,
+        finding.parameter,
+        package.name if package else None,
+        package.version if package else None,
+        squeezed(finding.message),
+    )
+
+
+def squeezed(text: str | None) -> str:
+    """The text with every run of white space as one space, and without secrets' numbers."""
+    return _NUMBERED.sub(r"\1>", " ".join((text or "").split()))
+
+
+def identified(findings: Iterable[Finding]) -> Iterator[Finding]:
+    """The findings with their ids; those that are alike are told apart by their order."""
+    seen: Counter[str] = Counter()
+    for finding in findings:
+        base = _content(finding)
+        seen[base] += 1
+        identifier = _hash(f"{base}\n{seen[base]}") if seen[base] > 1 else base
+        yield msgspec.structs.replace(finding, id=identifier)
+
+
+def _content(finding: Finding) -> str:
+    """The hash of what stays the same when lines move.
+
+    A dependency is its package, version and advisory wherever it is found; anything else is its
+    tool, rule and place, with the code in the place of the line where the scan quotes it.
+    """
+    package = finding.package
+    if finding.category is Category.DEPENDENCY and package:
+        advisory = min(finding.aliases, default=finding.rule)
+        parts = ["dependency", package.name.lower(), package.version or "", advisory]
+        return _hash("\n".join(parts))
+    where = squeezed(finding.snippet) or str(finding.line)
+    place = (finding.path, finding.target, finding.url, finding.method, finding.parameter)
+    parts = [finding.tool, finding.rule, *(part or "" for part in place), where]
+    return _hash("\n".join([*parts, squeezed(finding.message)]))
+
+
+def _hash(text: str) -> str:
+    return hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()[:_ID_LENGTH]

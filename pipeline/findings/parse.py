@@ -1,0 +1,79 @@
+"""An unpacked artifact to its findings: every file read, every result accounted for."""
+
+import os
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+from secdaemon.pipeline.findings.dedupe import deduplicate
+from secdaemon.pipeline.findings.model import (
+    Collected,
+    Counts,
+    FileKind,
+    FileReport,
+    Parsed,
+)
+from secdaemon.pipeline.findings.read import MAX_BYTES, cleaned, read_file
+from secdaemon.pipeline.findings.redact import Redactor, neutralise
+
+
+def parse_folder(folder: Path, *, max_bytes: int = MAX_BYTES) -> Collected:
+    """All findings under the folder, merged; the same files give the same result.
+
+    Files are read in the order of their paths. Nothing outside the folder is read: links are not
+    followed. A file that cannot be read is reported and the others are used.
+    """
+    secrets = Redactor()
+    parsed = [_read(path, member, secrets, max_bytes) for member, path in _members(folder)]
+    found = [finding for one in parsed for finding in one.findings]
+    if secrets.known:
+        found = [cleaned(finding, secrets) for finding in found]
+    result = deduplicate(found)
+    rejected = tuple(secrets.redact(reason) for one in parsed for reason in one.rejected)
+    return Collected(
+        kept=result.kept,
+        suppressed=result.suppressed,
+        files=tuple(one.report for one in parsed),
+        counts=Counts(
+            entered=len(found) + len(rejected),
+            kept=len(result.kept),
+            duplicate=len(result.duplicates),
+            suppressed=len(result.suppressed),
+            rejected=len(rejected),
+        ),
+        by_tool=dict(sorted(Counter(finding.tool for finding in result.kept).items())),
+        rejected=rejected,
+    )
+
+
+def _members(folder: Path) -> Iterator[tuple[str, Path]]:
+    """Everything under the folder that is no folder, by its path in it, in order."""
+    found: dict[str, Path] = {}
+    pending = [folder]
+    while pending:
+        here = pending.pop()
+        try:
+            with os.scandir(here) as entries:
+                listed = list(entries)
+        except OSError:
+            found[here.relative_to(folder).as_posix()] = here
+            continue
+        for entry in listed:
+            path = Path(entry.path)
+            if entry.is_dir(follow_symlinks=False):
+                pending.append(path)
+            else:
+                found[path.relative_to(folder).as_posix()] = path
+    yield from sorted(found.items())
+
+
+def _read(path: Path, member: str, secrets: Redactor, max_bytes: int) -> Parsed:
+    """The file; a link, a device or a pipe is told and left alone."""
+    if not path.is_symlink() and (path.is_dir() or path.is_file()):
+        return read_file(path, member, secrets, max_bytes=max_bytes)
+    report = FileReport(
+        path=neutralise(member).replace("\n", "_"),
+        kind=FileKind.NOT_A_SCAN,
+        error="It is no regular file and was left alone.",
+    )
+    return Parsed(report=report)

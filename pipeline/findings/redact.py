@@ -1,0 +1,164 @@
+"""What must not leave the parser: secrets, personal traces, and text that acts on its reader.
+
+`redact` is for any text from outside (scan messages, code contexts). `Redactor` is the same with a
+memory: within one artifact a secret value keeps its placeholder wherever it stands again, and a
+value that a secret scanner names is hidden in every other text too. Placeholders are
+`<secret:KIND:N>`, N counting the distinct values of a kind in the order they were met: it says
+nothing about the value. Applying it twice changes nothing more.
+"""
+
+import re
+from functools import partial
+
+from secdaemon.pipeline.findings.secret_rules import SecretRule, is_secret, rules_for
+
+_MIN_LITERAL = 6
+"""A named secret shorter than this stands in too many innocent words to be replaced everywhere."""
+_MIN_PHRASE = 16
+_MAX_PASSES = 20
+
+_ESCAPES = re.compile(
+    r"\x1b(?:\[[0-?]{0,64}[ -/]{0,8}[@-~]"
+    r"|[\]PX^_][^\x07\x1b]{0,4096}(?:\x07|\x1b\\)"
+    r"|[ -/]{0,4}[0-~])"
+)
+_INVISIBLE = re.compile(
+    "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f"
+    "\u200b-\u200f\u202a-\u202e\u2060-\u206f\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb"
+    "\U0001d173-\U0001d17a\U000e0000-\U000e0fff]"
+)
+_BREAKS = re.compile("\r\n?|[\u2028\u2029]")
+_SURROGATES = re.compile("[\ud800-\udfff]")
+_ROLE_TOKEN = re.compile(
+    r"<(?P<bar>[|\uff5c][^<>|\uff5c\n]{1,64}[|\uff5c])>"
+    r"|<(?P<name>/?(?:s|bos|eos|pad|unk|mask|(?:start|end)_of_(?:turn|text)))>"
+    r"|<(?P<system></?SYS>)>"
+    r"|\[(?P<bracket>/?(?:INST|SYSTEM_PROMPT|AVAILABLE_TOOLS|TOOL_CALLS|TOOL_RESULTS))\]"
+)
+_EMAIL = re.compile(
+    r"(?<![A-Za-z0-9._%+@/-])(?!(?:git|this|super|return|break|continue)@)"
+    r"[A-Za-z0-9_%+][A-Za-z0-9._%+-]{0,63}@(?!v?\d+\.\d+[.-])"
+    r"(?:[A-Za-z0-9](?:[A-Za-z0-9-]{0,62})\.){1,8}[A-Za-z]{2,24}(?![A-Za-z0-9_@-])"
+)
+_HOME = re.compile(
+    r"(?<![A-Za-z0-9_.~-])(?:[A-Za-z]:)?"
+    r"(?:/|\\{1,2})(?:home|Users|Documents and Settings)(?:/|\\{1,2})"
+    r"(?P<user>[A-Za-z][A-Za-z0-9._-]{0,63})(?![A-Za-z0-9._(-])"
+)
+_WORKFLOW_COMMAND = re.compile(
+    r"^(?P<blank>[ \t]*)::(?=(?:error|warning|notice|debug|group|endgroup|add-mask|save-state"
+    r"|set-output|set-env|add-path|stop-commands|echo|add-matcher|remove-matcher)[ :])",
+    re.IGNORECASE | re.MULTILINE,
+)
+
+
+class Redactor:
+    """Redacts the texts of one artifact, with the same placeholder for the same value."""
+
+    def __init__(self) -> None:
+        """Start without any known value."""
+        self._numbers: dict[str, dict[str, int]] = {}
+        self._literals: dict[str, str] = {}
+        self._done: dict[str, str] = {}
+
+    def placeholder(self, kind: str, value: str, *, everywhere: bool = False) -> str:
+        """The placeholder of a value that is known to be secret.
+
+        With `everywhere` the value is the bare secret, and every other text loses it too.
+        """
+        slug = re.sub(r"[^a-z0-9]+", "-", kind.lower()).strip("-")[:60] or "secret"
+        cleaned = neutralise(value).strip()
+        if cleaned in self._literals:
+            return self._literals[cleaned]
+        found = self._number(slug, cleaned)
+        if everywhere:
+            self._remember(cleaned, found)
+        return found
+
+    @property
+    def known(self) -> int:
+        """How many values are hidden everywhere; it only grows."""
+        return len(self._literals)
+
+    def _remember(self, secret: str, placeholder: str) -> None:
+        """Hide the secret, and each long line of one with several lines, from now on.
+
+        A short phrase or an asterisked value is no secret anywhere else.
+        """
+        for literal in {secret, *(ln.strip() for ln in secret.splitlines())}:
+            is_phrase = " " in literal and len(literal) < _MIN_PHRASE
+            if len(literal) < _MIN_LITERAL or is_phrase or "***" in literal:
+                continue
+            if not literal.startswith("-----"):
+                self._literals.setdefault(literal, placeholder)
+        self._done.clear()
+
+    def redact(self, text: str) -> str:
+        """The text without secrets, e-mail addresses, home folders and acting characters."""
+        known = self._done.get(text)
+        if known is None:
+            known = self._redact(text)
+            self._done[text] = known
+        return known
+
+    def _redact(self, text: str) -> str:
+        """Pass over the text until nothing more is found: one hidden value may uncover another."""
+        before, clean = None, neutralise(text)
+        for _ in range(_MAX_PASSES):
+            if clean == before:
+                break
+            before, clean = clean, self._pass(clean)
+        return clean
+
+    def _pass(self, text: str) -> str:
+        clean = self._hide_literals(text)
+        for rule in rules_for(clean):
+            clean = rule.pattern.sub(partial(self._hide, rule), clean)
+        clean = _EMAIL.sub("<email>", clean) if "@" in clean else clean
+        return _HOME.sub("~", clean)
+
+    def _hide(self, rule: SecretRule, match: re.Match[str]) -> str:
+        """The match with its value replaced, or as it is where the value is no secret."""
+        whole = match.group(0)
+        if "value" not in rule.pattern.groupindex:
+            return self._number(rule.kind, whole)
+        value = match.group("value")
+        if not is_secret(rule, value):
+            return whole
+        start, end = (place - match.start() for place in match.span("value"))
+        return whole[:start] + self._number(rule.kind, value) + whole[end:]
+
+    def _hide_literals(self, text: str) -> str:
+        for literal in sorted(self._literals, key=len, reverse=True):
+            if literal in text:
+                text = text.replace(literal, self._literals[literal])
+        return text
+
+    def _number(self, kind: str, value: str) -> str:
+        numbers = self._numbers.setdefault(kind, {})
+        return f"<secret:{kind}:{numbers.setdefault(value, len(numbers) + 1)}>"
+
+
+def redact(text: str) -> str:
+    """The text as `Redactor.redact` leaves it, numbered by itself."""
+    return Redactor().redact(text)
+
+
+def neutralise(text: str) -> str:
+    r"""The text without what acts on a terminal, a reader's eye, a CI log or a chat template.
+
+    Terminal escapes, control, zero-width and bidirectional characters are dropped, line ends become
+    `\n`, lone surrogates `?`; chat-template tokens and workflow commands keep their letters, set
+    apart by spaces so that no tokenizer and no runner takes them for its own.
+    """
+    if text.isascii() and text.isprintable() and not _ROLE_TOKEN.search(text):
+        return _WORKFLOW_COMMAND.sub(r"\g<blank>: :", text)
+    clean = _ESCAPES.sub("", _BREAKS.sub("\n", text))
+    clean = _SURROGATES.sub("?", _INVISIBLE.sub("", clean))
+    clean = _ROLE_TOKEN.sub(_set_apart, clean)
+    return _WORKFLOW_COMMAND.sub(r"\g<blank>: :", clean)
+
+
+def _set_apart(match: re.Match[str]) -> str:
+    token = match.group(0)
+    return f"{token[0]} {token[1:-1]} {token[-1]}"

@@ -1,0 +1,60 @@
+"""Stage 2: training on the project's own examples with Stage 1 replay, from the Stage 1 adapter."""
+
+from pathlib import Path
+
+from secdaemon.pipeline.base_model import base_folder
+from secdaemon.pipeline.examples import Example, Splits, read_jsonl, read_splits, write_splits
+from secdaemon.pipeline.interface import ExampleCounts, Job, Report, Stage2Output
+from secdaemon.pipeline.layout import RunFolder
+from secdaemon.pipeline.measure import Split, measure
+from secdaemon.pipeline.splits import replay, replay_count
+from secdaemon.pipeline.train import TrainSpec, train
+
+
+def run(job: Job, report: Report) -> Stage2Output:
+    """Mix, measure what is to be beaten, train, and measure again."""
+    folder = RunFolder(Path(job.run_dir))
+    base = base_folder(job.settings.models)
+    project, replayed = mix(job, folder)
+    splits = Splits((*project.train, *replayed), project.valid, project.test)
+    write_splits(folder.stage2.data, splits)
+    test = Split(splits.test, folder.stage2.evaluation)
+    untuned = measure(job, test, "base", base, None, report)
+    baseline = measure(job, test, "stage1", base, folder.stage1.adapters, report)
+    training = train(
+        TrainSpec(
+            model_dir=base,
+            folder=folder.stage2.root,
+            train=splits.train,
+            valid=splits.valid,
+            iterations=job.settings.stage2.iterations,
+            learning_rate=job.settings.stage2.learning_rate,
+            training=job.settings.training,
+            lora=job.settings.lora,
+            seed=job.settings.training.seed + 1,
+            resume_adapter=folder.stage1.adapters,
+        ),
+        report,
+    )
+    tuned = measure(job, test, "stage2", base, folder.stage2.adapters, report)
+    return Stage2Output(
+        base_metrics=untuned.metrics,
+        baseline=baseline.metrics,
+        metrics=tuned.metrics,
+        examples=ExampleCounts(
+            train=len(project.train),
+            validation=len(project.valid),
+            test=len(project.test),
+            replay=len(replayed),
+        ),
+        left_out=tuned.left_out,
+        training=training,
+    )
+
+
+def mix(job: Job, folder: RunFolder) -> tuple[Splits, tuple[Example, ...]]:
+    """Return the project's splits, and the Stage 1 training examples that are replayed."""
+    project = read_splits(folder.project_data)
+    known = read_jsonl(folder.stage1.data / "train.jsonl")
+    count = replay_count(job.settings.stage2.replay_ratio, len(project.train), len(known))
+    return project, replay(known, count, job.settings.training.seed)
