@@ -64,6 +64,8 @@ def staged_folder(final: Path) -> Iterator[Path]:
     """
     staged = final.with_name(f".{final.name}.staged")
     old = final.with_name(f".{final.name}.old")
+    if old.exists() and not final.exists():
+        old.replace(final)  # a kill came between the two renames below
     for leftover in (staged, old):
         shutil.rmtree(leftover, ignore_errors=True)
     staged.mkdir(parents=True)

@@ -28,6 +28,7 @@ Name = Annotated[str, Meta(min_length=1)]
 
 EMBEDDED_BASE = "embedded:tiny"
 EMBEDDED_BASE_ID = "secdaemon/embedded-tiny"
+SOURCE_FILES = (".jsonl", ".ndjson", ".parquet")
 
 
 class Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -366,6 +367,11 @@ def _at(tree: object, where: str) -> object:
     return tree
 
 
+def _is_path(source: str) -> bool:
+    """Tell a file from the id of a data set, which has a slash as well."""
+    return source.startswith(("/", "~", ".")) or source.endswith(SOURCE_FILES)
+
+
 def _with_paths(settings: Settings, home: Home) -> Settings:
     """Return the settings with their folders made absolute and the embedded model named as such."""
 
@@ -381,8 +387,13 @@ def _with_paths(settings: Settings, home: Home) -> Settings:
     models = settings.models
     if models.base == EMBEDDED_BASE:
         models = replace(models, base_id=EMBEDDED_BASE_ID)
+    sources = tuple(
+        str(home.resolve(source)) if _is_path(source) else source
+        for source in settings.stage1.sources
+    )
     return replace(
         settings,
+        stage1=replace(settings.stage1, sources=sources),
         inbox=replace(settings.inbox, dir=place("inbox", "dir")),
         publish=replace(settings.publish, folder=place("publish", "folder")),
         models=replace(

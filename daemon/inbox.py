@@ -8,6 +8,8 @@ from pathlib import Path
 import msgspec
 
 PARTIAL_ENDINGS = (".part", ".crdownload", ".download")
+LONGEST_DELAY = 300.0
+"""Seconds between two attempts to take in a file that cannot be taken in."""
 IGNORED_NAMES = frozenset({".DS_Store", "__MACOSX"})
 
 
@@ -48,6 +50,9 @@ class Tracker:
                 self._delayed.pop(path, None)
             elif known.since > now:
                 self._seen[path] = Seen(size, mtime_ns, now)
+            until, failures = self._delayed.get(path, (now, 0))
+            if until > now + LONGEST_DELAY:
+                self._delayed[path] = (now, failures)
 
     def complete(self, now: float) -> Iterator[Path]:
         """Yield the files that may be taken in now, in sorted order."""
@@ -62,7 +67,7 @@ class Tracker:
     def delay(self, path: Path, now: float) -> float:
         """Put a file that could not be taken in off, for longer each time; return until when."""
         _, failures = self._delayed.get(path, (0.0, 0))
-        until = now + min(2.0**failures, 300.0)
+        until = now + min(2.0**failures, LONGEST_DELAY)
         self._delayed[path] = (until, failures + 1)
         return until
 
@@ -105,7 +110,8 @@ def _walk(folder: Path, found: dict[Path, tuple[int, int]]) -> None:
                 elif entry.is_file(follow_symlinks=False) and _is_candidate(entry.name):
                     status = entry.stat(follow_symlinks=False)
                     found[Path(entry.path)] = (status.st_size, status.st_mtime_ns)
-            except FileNotFoundError:
+            except (FileNotFoundError, PermissionError):
+                # Gone meanwhile, or closed: the files beside it are read all the same.
                 continue
 
 

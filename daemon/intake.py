@@ -3,6 +3,7 @@
 A kill between any two of these leaves the file where it was found, and the next scan ends it.
 """
 
+import errno
 import hashlib
 import os
 import shutil
@@ -25,6 +26,13 @@ from secdaemon.state.store import Store
 
 DEFAULT_PROJECT = "default"
 ZIP_EPOCH = (1980, 1, 1, 0, 0, 0)
+CHUNK = 1 << 20
+REASON_ENDING = ".reason.txt"
+LONGEST_NAME = 240 - len(REASON_ENDING)
+"""Bytes; file systems allow 255, and _2, _3 … and the reason's ending need room."""
+LONGEST_ENDING = 20
+LEFTOVER_SECONDS = 86_400.0
+"""A temporary file of the archive that is older belongs to nobody any more."""
 
 
 class ChangedError(Exception):
@@ -56,10 +64,10 @@ def accept(store: Store, home: Home, settings: Settings, offer: Offer, now: floa
         sha256, size = _hash(file)
         archive = home.archive / f"{sha256}.zip"
         if not archive.exists():
-            _keep(file, archive)
+            _keep(file, archive, sha256)
     new = NewRun(
         kind=offer.kind,
-        name=offer.path.name,
+        name=text_of(offer.path.name),
         sha256=sha256,
         size=size,
         project=DEFAULT_PROJECT,
@@ -69,8 +77,11 @@ def accept(store: Store, home: Home, settings: Settings, offer: Offer, now: floa
         publish=offer.publish and settings.publish.enabled,
     )
     taken = add_run(store, new, now) if offer.again else take_in(store, new, now)
-    if not taken.new and get_run(store, taken.run).state is State.REJECTED:
-        archive.unlink(missing_ok=True)
+    if not taken.new:
+        known = get_run(store, taken.run)
+        # One that is not set aside yet still needs the bytes.
+        if known.state is State.REJECTED and known.run_dir is None:
+            archive.unlink(missing_ok=True)
     if offer.remove:
         _remove(offer.path)
     return taken
@@ -80,6 +91,9 @@ def accept(store: Store, home: Home, settings: Settings, offer: Offer, now: floa
 def _as_file(path: Path, archive: Path) -> Iterator[Path]:
     """Yield a file as it is, a folder as a zip that is the same for the same content."""
     if not path.is_dir():
+        if path.exists() and not path.is_file():
+            # A pipe would be read for ever.
+            raise OSError(errno.EINVAL, "neither a file nor a folder", str(path))
         yield path
         return
     with tempfile.TemporaryDirectory(prefix=".folder.", dir=archive) as work:
@@ -100,20 +114,43 @@ def _hash(path: Path) -> tuple[str, int]:
     return digest, after.st_size
 
 
-def _keep(file: Path, archive: Path) -> None:
-    """Copy into the archive, complete or not at all."""
+def _keep(file: Path, archive: Path, sha256: str) -> None:
+    """Copy into the archive, complete and of that hash, or not at all."""
+    digest = hashlib.sha256()
     descriptor, name = tempfile.mkstemp(prefix=".taking.", dir=archive.parent)
     try:
         with os.fdopen(descriptor, "wb") as target, file.open("rb") as source:
-            shutil.copyfileobj(source, target, 1 << 20)
+            while chunk := source.read(CHUNK):
+                digest.update(chunk)
+                target.write(chunk)
             target.flush()
             os.fsync(target.fileno())
+        _unchanged(file, digest.hexdigest(), sha256)
         Path(name).replace(archive)
     except BaseException:
         with suppress(OSError):
             Path(name).unlink()
         raise
     sync_folder(archive.parent)
+
+
+def _unchanged(file: Path, found: str, sha256: str) -> None:
+    if found != sha256:
+        msg = f"{file} changed while it was read"
+        raise ChangedError(msg)
+
+
+def sweep(home: Home, now: float) -> None:
+    """Remove what a kill left half kept in the archive, once it is surely nobody's."""
+    for path in (*home.archive.glob(".taking.*"), *home.archive.glob(".folder.*")):
+        with suppress(OSError):
+            if path.stat().st_mtime < now - LEFTOVER_SECONDS:
+                _remove(path)
+
+
+def text_of(name: str) -> str:
+    """Return a file's name as text: bytes that are none, which Linux allows, become U+FFFD."""
+    return os.fsencode(name).decode(errors="replace")
 
 
 def _remove(path: Path) -> None:
@@ -129,27 +166,36 @@ def zip_folder(folder: Path, target: Path) -> None:
         for path in sorted(folder.rglob("*")):
             if path.is_symlink() or not path.is_file():
                 continue
-            info = zipfile.ZipInfo(path.relative_to(folder).as_posix(), ZIP_EPOCH)
+            info = zipfile.ZipInfo(text_of(path.relative_to(folder).as_posix()), ZIP_EPOCH)
             info.compress_type = zipfile.ZIP_DEFLATED
             info.external_attr = 0o644 << 16
             with path.open("rb") as source, archive.open(info, "w", force_zip64=True) as member:
-                shutil.copyfileobj(source, member, 1 << 20)
+                shutil.copyfileobj(source, member, CHUNK)
 
 
 def set_aside(archive: Path, name: str, reason: str, rejected: Path) -> Path | None:
     """Move a refused artifact to `rejected/NAME` with its reason beside it; None where it is gone.
 
-    A taken name gets _2, _3 … before its ending; the reason stands in NAME.reason.txt.
+    A taken name gets _2, _3 … before its ending; the reason stands in NAME.reason.txt. A reason
+    without its artifact is what a kill left of an earlier call, and is written over.
     """
     if not archive.exists():
         return None
     rejected.mkdir(parents=True, exist_ok=True)
-    plain = Path(name).name or "artifact"
-    stem, ending = os.path.splitext(plain)  # noqa: PTH122 - a name, not a path
-    target, number = rejected / plain, 1
-    while target.exists() or target.with_name(target.name + ".reason.txt").exists():
+    stem, ending = _fitting(Path(name).name or "artifact")
+    target, number = rejected / f"{stem}{ending}", 1
+    while target.exists():
         number += 1
         target = rejected / f"{stem}_{number}{ending}"
-    target.with_name(target.name + ".reason.txt").write_text(reason + "\n", encoding="utf-8")
+    target.with_name(target.name + REASON_ENDING).write_text(reason + "\n", encoding="utf-8")
     archive.replace(target)
     return target
+
+
+def _fitting(name: str) -> tuple[str, str]:
+    """Return a name's stem, cut where it is too long for a disk, and its ending."""
+    stem, ending = os.path.splitext(name)  # noqa: PTH122 - a name, not a path
+    if len(os.fsencode(ending)) > LONGEST_ENDING:
+        stem, ending = name, ""
+    room = LONGEST_NAME - len(os.fsencode(ending))
+    return os.fsencode(stem)[:room].decode(errors="ignore"), ending

@@ -17,7 +17,7 @@ from secdaemon.config.paths import Home
 from secdaemon.config.settings import Settings
 from secdaemon.daemon import jobs
 from secdaemon.daemon.inbox import Tracker, scan
-from secdaemon.daemon.intake import ChangedError, Offer, accept
+from secdaemon.daemon.intake import ChangedError, Offer, accept, sweep, text_of
 from secdaemon.daemon.worker import Exited, Worker, last_line
 from secdaemon.pipeline.interface import (
     Advanced,
@@ -100,6 +100,7 @@ class Loop:
         """Put right what a kill left: claims without a worker, ends that were not tidied up."""
         for lease in leases(self.store):
             give_back(self.store, lease, "the daemon was stopped in the middle; it goes on", now)
+        sweep(self.home, now)
         for row in self.store.read(
             "SELECT id FROM runs WHERE state = ? AND run_dir IS NOT NULL", (State.REJECTED,)
         ):
@@ -197,7 +198,8 @@ class Loop:
 
     def _take_in(self, path: Path, now: float) -> None:
         offer = Offer(path=path, kind="inbox", remove=True)
-        key = f"inbox:{path}"
+        name = text_of(path.name)
+        key = f"inbox:{text_of(str(path))}"
         try:
             taken = accept(self.store, self.home, self.settings, offer, now)
         except (OSError, ChangedError) as error:
@@ -206,13 +208,15 @@ class Loop:
                 set_problem(self.store, key, None, now)
                 return
             self._tracker.delay(path, now)
-            set_problem(self.store, key, f"{path.name} cannot be taken in yet: {error}", now)
+            set_problem(
+                self.store, key, f"{name} cannot be taken in yet: {text_of(str(error))}", now
+            )
             return
         set_problem(self.store, key, None, now)
         self._tracker.forget(path)
         self.taken.add(taken.run)
         self._look_again = True
-        log.info("%s: %s %s", taken.run, "taken in" if taken.new else "dropped again", path.name)
+        log.info("%s: %s %s", taken.run, "taken in" if taken.new else "dropped again", name)
 
     # -- workers ----------------------------------------------------------------------------
 

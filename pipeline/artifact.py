@@ -5,6 +5,7 @@ the headers claim. Zips inside zips (GitHub zips around a tool's zip) unpack to 
 member's name.
 """
 
+import errno
 import os
 import shutil
 import stat
@@ -14,6 +15,7 @@ import zipfile
 import zlib
 from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
+from typing import BinaryIO
 
 import msgspec
 
@@ -24,7 +26,11 @@ CHUNK = 1 << 20
 RATIO_FLOOR = 1 << 20
 """Below this inflated size no ratio is judged: a small file of zeros is no bomb."""
 _ENCRYPTED = 0x1
+_METHODS = frozenset({zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED})
+"""zipfile inflates bzip2 and LZMA a chunk of input at a time, gigabytes before any are counted."""
 _DRIVE_END = 2
+_ITSELF = frozenset({"./", ".\\"})
+"""The zipped folder as a member of its own: some tools begin with it."""
 _ROUGH = (
     zipfile.BadZipFile,
     zlib.error,
@@ -64,7 +70,8 @@ def unpack(archive: Path, target: Path, limits: Artifact) -> UnpackOutput:
     target.mkdir(parents=True)
     tally = Tally()
     try:
-        _unpack_zip(archive, target, limits, tally, depth=0)
+        with archive.open("rb") as file:
+            _unpack_zip(file, target, limits, tally, depth=0)
         _not_empty(tally)
     except BaseException:
         shutil.rmtree(target, ignore_errors=True)
@@ -78,7 +85,9 @@ def _not_empty(tally: Tally) -> None:
         raise Rejected(msg)
 
 
-def _unpack_zip(archive: Path, target: Path, limits: Artifact, tally: Tally, depth: int) -> None:
+def _unpack_zip(
+    archive: BinaryIO, target: Path, limits: Artifact, tally: Tally, depth: int
+) -> None:
     try:
         with zipfile.ZipFile(archive) as opened:
             members = opened.infolist()
@@ -99,21 +108,27 @@ def _unpack_zip(archive: Path, target: Path, limits: Artifact, tally: Tally, dep
         if depth == 0 and not zipfile.is_zipfile(archive):
             msg = "not a zip file"
             raise Rejected(msg) from error
-        msg = f"the zip is damaged: {error}"
+        msg = f"the zip is damaged: {str(error) or 'it breaks off inside a member'}"
+        raise Rejected(msg) from error
+    except OSError as error:
+        if error.errno != errno.ENAMETOOLONG:
+            raise
+        msg = "a member's path is too long for this disk"
         raise Rejected(msg) from error
 
 
 def _unpack_nested(path: Path, limits: Artifact, tally: Tally, depth: int) -> None:
     """Replace a zip by a folder of its name with what it holds."""
     if depth > limits.max_depth:
-        msg = f"zips inside zips deeper than {limits.max_depth} (artifact.max_depth): {path.name}"
+        name = shown(path.name)
+        msg = f"zips inside zips deeper than {limits.max_depth} (artifact.max_depth): {name}"
         raise Rejected(msg)
-    inner = path.with_name(f".{path.name}.inner")
-    path.replace(inner)
-    path.mkdir()
     tally.files -= 1
-    _unpack_zip(inner, path, limits, tally, depth)
-    inner.unlink()
+    with path.open("rb") as inner:
+        # It is read on without a name: any other name could be a member's own.
+        path.unlink()
+        path.mkdir()
+        _unpack_zip(inner, path, limits, tally, depth)
 
 
 def checked_members(
@@ -122,8 +137,9 @@ def checked_members(
     """Return each member with the safe relative path it unpacks to.
 
     Raises:
-        Rejected: a member is encrypted, no regular file, leads outside, or collides with another
-            once case and Unicode form are ignored (as on a Mac's file system).
+        Rejected: a member is encrypted, no regular file, packed by a method that is not read,
+            leads outside, or collides with another once case and Unicode form are ignored (as on
+            a Mac's file system).
     """
     checked = []
     seen: dict[str, str] = {}
@@ -136,6 +152,14 @@ def checked_members(
         if kind not in (0, stat.S_IFREG, stat.S_IFDIR):
             msg = f"it holds a link or special file: {shown(info.filename)}"
             raise Rejected(msg)
+        if info.compress_type not in _METHODS:
+            msg = (
+                f"{shown(info.filename)} is packed by compression method {info.compress_type}, "
+                "which is not read: zip it again with deflate"
+            )
+            raise Rejected(msg)
+        if info.orig_filename in _ITSELF:
+            continue
         relative = _safe_path(info.orig_filename)
         key = unicodedata.normalize("NFC", relative.as_posix()).casefold()
         parents = {part.as_posix() for part in PurePosixPath(key).parents} - {"."}
@@ -147,6 +171,8 @@ def checked_members(
         elif key in seen:
             msg = f"two members collide: {shown(info.filename)}"
             raise Rejected(msg)
+        else:
+            folders.add(key)
         folders |= parents
         checked.append((info, relative))
     return checked

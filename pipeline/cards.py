@@ -270,23 +270,23 @@ def _limits(manifest: Manifest) -> str:
 
 
 def _loading(manifest: Manifest) -> str:
-    base = json.dumps(manifest.base_model_id)
-    text = (
-        "With mlx-lm, from a local copy of this repository and a base model in MLX form "
-        f"({plain(manifest.base_model)} in training):\n\n"
-        "```python\nfrom mlx_lm import load, generate\n\n"
+    embedded = manifest.base_model_id == EMBEDDED_BASE_ID
+    base = json.dumps("path/to/embedded-tiny" if embedded else manifest.base_model_id)
+    note = (
+        "The embedded model is on no hub: `secdaemon demo` lays it out as a folder."
+        if embedded
+        else "On another form of the base, such as an unquantised one, its answers differ somewhat."
+    )
+    return (
+        f"It was trained on {plain(manifest.base_model)}. {note}\n\n"
+        "With mlx-lm, in a local copy of this repository:\n\n"
+        "```python\nfrom mlx_lm import generate, load\n\n"
         f'model, tokenizer = load({base}, adapter_path="mlx")\n```\n\n'
-        "With PEFT, on the base model in its original form:\n\n"
+        "With PEFT:\n\n"
         "```python\nfrom peft import PeftModel\nfrom transformers import AutoModelForCausalLM\n\n"
         f"base = AutoModelForCausalLM.from_pretrained({base})\n"
-        'model = PeftModel.from_pretrained(base, ".")\n```\n'
+        'model = PeftModel.from_pretrained(base, ".")\n```'
     )
-    if manifest.base_model_id == EMBEDDED_BASE_ID:
-        text += (
-            "\nThe embedded model is on no hub: `secdaemon demo` lays it out as a folder; name "
-            "that folder instead.\n"
-        )
-    return text
 
 
 def _provenance(manifest: Manifest) -> str:

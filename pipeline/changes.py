@@ -1,10 +1,11 @@
 """One sentence that says what a fix changes, made from the two versions."""
 
-from difflib import SequenceMatcher
+from difflib import SequenceMatcher, get_close_matches
 
 from secdaemon.pipeline.quote import inline
 
 _SHOWN = 110
+_COMPARED = 200
 _MAX_LINES = 400
 """Above this the comparison of lines is given up for the first line that differs."""
 
@@ -41,10 +42,18 @@ def _first_change(old: list[str], new: list[str]) -> tuple[str, str]:
         return _telling(left), _telling(right)
     matcher = SequenceMatcher(None, left, right, autojunk=False)
     for tag, i, j, k, m in matcher.get_opcodes():
-        removed, added = _telling(left[i:j]), _telling(right[k:m])
+        removed = _telling(left[i:j])
+        added = _nearest(removed, right[k:m])
         if tag != "equal" and (removed or added):
             return removed, added
     return "".join(left[:1]), "".join(right[:1])
+
+
+def _nearest(removed: str, added: list[str]) -> str:
+    """Return the added line that is most like the removed one, the first telling one if none is."""
+    alike = get_close_matches(removed[:_COMPARED], [line[:_COMPARED] for line in added], n=1)
+    found = (line for line in added if alike and line[:_COMPARED] == alike[0])
+    return next(found, "") or _telling(added)
 
 
 def _telling(lines: list[str]) -> str:

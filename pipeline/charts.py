@@ -164,15 +164,21 @@ def _validations(
 
 
 def interval_chart(
-    name: str, title: str, value: float, bounds: tuple[float, float] | None, threshold: float
+    name: str,
+    title: str,
+    value: float,
+    bounds: tuple[float, float] | None,
+    threshold: float,
+    *,
+    passed: bool,
 ) -> Html:
     """Return a value with its interval on an axis from nothing to all, against a threshold."""
     low, high = bounds or (value, value)
-    least, most = min(0.0, low), max(1.0, high)
+    least, most = min(0.0, low, value), max(1.0, high, value)
     pad = (most - least) * 0.04
     x = Scale(least - pad, most + pad, 8, WIDTH - 8)
     at_value, at_threshold = _px(x.at(value)), _px(x.at(threshold))
-    tone = "good" if value >= threshold else "bad"
+    tone = "good" if passed else "bad"
     anchor = "end" if x.at(threshold) > WIDTH * (1 - _LABEL_ROOM) else "centre"
     span = f", 95 % interval {low:.3f} to {high:.3f}" if bounds else ""
     room = _px(WIDTH - 8 - x.at(threshold))

@@ -67,7 +67,7 @@ def finite(path: Path) -> Gate:
         return _gate(
             "finite", passed=False, detail=f"{path.name} holds numbers that are not finite"
         )
-    largest = max((mx.abs(tensor).max().item() for tensor in tensors.values()), default=0.0)
+    largest = max((float(mx.abs(tensor).max()) for tensor in tensors.values()), default=0.0)
     detail = f"{path.name}: {len(tensors)} tensors, largest value {largest:.3g}"
     return _gate("finite", largest > 0, detail)
 

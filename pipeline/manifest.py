@@ -29,7 +29,7 @@ from secdaemon.pipeline.manifest_model import (
     TrainingParams,
     TrainingRecord,
 )
-from secdaemon.pipeline.portable import folders_of, portable_tree, short_name
+from secdaemon.pipeline.portable import portable_job, portable_outputs
 
 __all__ = ["Manifest", "build_manifest", "check", "library_versions", "write"]
 
@@ -53,6 +53,8 @@ def build_manifest(
     Raises:
         ValueError: an output is missing.
     """
+    outputs = portable_outputs(job, outputs)
+    job = portable_job(job)
     parse, built, stage1, stage2 = (
         outputs.parse,
         outputs.build_dataset,
@@ -63,11 +65,11 @@ def build_manifest(
         msg = f"{job.run_id}: a manifest needs the outputs of parse, build_dataset and both stages"
         raise ValueError(msg)
     judged = outputs.retention
-    found = Manifest(
+    return Manifest(
         version="2.0",
         run_id=job.run_id,
         timestamp=job.now,
-        base_model=short_name(job.settings.models.base),
+        base_model=job.settings.models.base,
         base_model_id=job.settings.models.base_id,
         pipeline_type="sequential",
         stage1=_stage1(job, outputs),
@@ -102,15 +104,10 @@ def build_manifest(
         ),
         seeds=_seeds(job.settings.training.seed),
         data_fingerprints={"project_examples": built.fingerprint, "stage1": stage1.fingerprint},
-        data_revisions={
-            **{short_name(name): value for name, value in stage1.revisions.items()},
-            **(revisions or {}),
-        },
+        data_revisions={**stage1.revisions, **(revisions or {})},
         settings=_settings(job.settings),
         libraries=dict(library_versions() if libraries is None else libraries),
     )
-    plain = portable_tree(msgspec.to_builtins(found), folders_of(job))
-    return msgspec.convert(plain, Manifest)
 
 
 def _stage1(job: Job, outputs: Outputs) -> Stage1Record:
@@ -165,7 +162,7 @@ def _stats(
     sources: tuple[str, ...], examples: ExampleCounts, left_out: dict[str, int], own: int
 ) -> DatasetStats:
     return DatasetStats(
-        sources=tuple(short_name(source) for source in sources),
+        sources=sources,
         splits=SplitCounts(
             train=examples.train, validation=examples.validation, test=examples.test
         ),
@@ -197,10 +194,9 @@ def _seeds(seed: int) -> dict[str, int]:
 
 
 def _settings(all_settings: settings.Settings) -> SettingsRecord:
-    kept = {name: getattr(all_settings, name) for name in SettingsRecord.__struct_fields__}
-    sources = tuple(short_name(source) for source in all_settings.stage1.sources)
-    kept["stage1"] = msgspec.structs.replace(all_settings.stage1, sources=sources)
-    return SettingsRecord(**kept)
+    return SettingsRecord(
+        **{name: getattr(all_settings, name) for name in SettingsRecord.__struct_fields__}
+    )
 
 
 def library_versions() -> dict[str, str]:

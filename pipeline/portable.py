@@ -5,8 +5,10 @@ from collections.abc import Iterable
 from pathlib import PurePath
 from typing import Any
 
+import msgspec
+
 from secdaemon.pipeline.findings.redact import redact
-from secdaemon.pipeline.interface import Job
+from secdaemon.pipeline.interface import Job, Origin, Outputs
 
 _ABSOLUTE = re.compile(
     r"(?<![\w.~/\\:<>#%-])(?:[A-Za-z]:[\\/]|\\\\|/)(?:[^\s/\\:'\"`,;()<>]+[\\/])+[^\s:'\"`,;()<>]*"
@@ -40,6 +42,8 @@ def folders_of(job: Job) -> tuple[str, ...]:
         models.fine_tuned_dir,
         job.settings.publish.folder,
         job.source_dir or "",
+        models.base,
+        *job.settings.stage1.sources,
     }
     rooted = (folder.rstrip("/") for folder in folders if PurePath(folder).is_absolute())
     return tuple(sorted(filter(None, rooted), key=lambda name: (-len(name), name)))
@@ -55,17 +59,41 @@ def portable(text: str, folders: Iterable[str] = ()) -> str:
     return redact(_ABSOLUTE.sub(lambda path: re.split(r"[\\/]", path[0])[-1], text))
 
 
-def portable_tree(value: Any, folders: tuple[str, ...]) -> Any:
-    """Return plain data (what JSON has) with every text in it, keys too, made portable."""
+def portable_job(job: Job) -> Job:
+    """Return the job with portable texts in its origin and in the settings that are published."""
+    replace = msgspec.structs.replace
+    folders = folders_of(job)
+    models, stage1 = job.settings.models, job.settings.stage1
+    settings = replace(
+        job.settings,
+        models=replace(
+            models,
+            base=portable(short_name(models.base), folders),
+            base_id=portable(models.base_id, folders),
+        ),
+        stage1=replace(
+            stage1, sources=tuple(portable(short_name(name), folders) for name in stage1.sources)
+        ),
+    )
+    origin = msgspec.convert(_portable_tree(msgspec.to_builtins(job.origin), folders), Origin)
+    return replace(job, origin=origin, settings=settings)
+
+
+def portable_outputs(job: Job, outputs: Outputs) -> Outputs:
+    """Return the outputs with every text in them portable; `job` knows the folders."""
+    return msgspec.convert(_portable_tree(msgspec.to_builtins(outputs), folders_of(job)), Outputs)
+
+
+def _portable_tree(value: Any, folders: tuple[str, ...]) -> Any:
     match value:
         case str():
             return portable(value, folders)
         case dict():
             return {
-                portable_tree(key, folders): portable_tree(item, folders)
+                _portable_tree(key, folders): _portable_tree(item, folders)
                 for key, item in value.items()
             }
         case list() | tuple():
-            return [portable_tree(item, folders) for item in value]
+            return [_portable_tree(item, folders) for item in value]
         case _:
             return value

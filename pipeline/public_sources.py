@@ -21,7 +21,8 @@ _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 _JSONL = (".jsonl", ".ndjson")
 _PARQUET = (".parquet",)
 _BATCH = 64
-_HUB_SECONDS = 8.0
+_CONNECT_SECONDS = 6.0
+_READ_SECONDS = 20.0
 _USED_COLUMNS = frozenset(
     (*CROSSVUL_COLUMNS, *CVEFIXES_COLUMNS, "cwe_description", "cwe_name", "language_dir")
 )
@@ -153,9 +154,11 @@ def _hub_revision(source: str, hub_id: str) -> str:
     import httpx2
     from huggingface_hub import HfApi, set_client_factory
 
-    set_client_factory(lambda: httpx2.Client(timeout=_HUB_SECONDS, follow_redirects=True))
+    limits = httpx2.Timeout(_READ_SECONDS, connect=_CONNECT_SECONDS)
+    # Without it the hub's client waits for ever.
+    set_client_factory(lambda: httpx2.Client(timeout=limits, follow_redirects=True))
     with _reaching(source):
-        return HfApi().dataset_info(hub_id, timeout=_HUB_SECONDS).sha or "main"
+        return HfApi().dataset_info(hub_id, timeout=_CONNECT_SECONDS).sha or "main"
 
 
 def _hub_rows(source: str, hub_id: str, revision: str) -> Iterator[Row | None]:

@@ -6,6 +6,7 @@ nothing else, and text from outside gets into it by `markup` alone.
 
 import base64
 import hashlib
+from collections import Counter
 from importlib import resources
 from pathlib import Path
 from typing import TypeVar
@@ -20,12 +21,24 @@ from secdaemon.pipeline.interface import Job, Outputs
 from secdaemon.pipeline.layout import RunFolder
 from secdaemon.pipeline.manifest_model import Manifest
 from secdaemon.pipeline.markup import Html, page, style, tag
-from secdaemon.pipeline.portable import folders_of, portable, portable_tree
+from secdaemon.pipeline.portable import folders_of, portable, portable_job, portable_outputs
 from secdaemon.pipeline.report_data import LossPoint, ReportData, Tally
+from secdaemon.pipeline.report_parts import section
 
 __all__ = ["LossPoint", "ReportData", "Tally", "gather", "render"]
 
 _Row = TypeVar("_Row")
+
+_SECTIONS = (
+    ("what came in", sections.intake),
+    ("training data", sections.examples),
+    ("loss curves", results.curves),
+    ("metrics", results.metrics),
+    ("retention", results.retention),
+    ("gates", results.gates),
+    ("provenance", results.provenance),
+)
+"""What follows the header, in order, and how it is called where there is nothing of it."""
 
 
 class _Kept(msgspec.Struct, frozen=True):
@@ -53,19 +66,14 @@ def gather(
         reason: why it ended.
     """
     folders = folders_of(job)
-    origin = portable_tree(msgspec.to_builtins(job.origin), folders)
-    known = portable_tree(msgspec.to_builtins(outputs), folders)
-    kept: dict[tuple[str, Severity], int] = {}
-    for row in _rows(run.findings, _Kept):
-        key = (portable(row.tool, folders), row.severity)
-        kept[key] = kept.get(key, 0) + 1
+    kept = Counter((row.tool, row.severity) for row in _rows(run.findings, _Kept))
     return ReportData(
-        job=msgspec.structs.replace(job, origin=msgspec.convert(origin, type(job.origin))),
-        outputs=msgspec.convert(known, Outputs),
+        job=portable_job(job),
+        outputs=portable_outputs(job, outputs),
         stage1_losses=_rows(run.stage1.losses, LossPoint),
         stage2_losses=_rows(run.stage2.losses, LossPoint),
         findings=tuple(
-            Tally(tool=tool, severity=severity, count=count)
+            Tally(tool=portable(tool, folders), severity=severity, count=count)
             for (tool, severity), count in sorted(kept.items())
         ),
         manifest=_manifest(run.manifest),
@@ -92,22 +100,25 @@ def _manifest(path: Path) -> Manifest | None:
 def render(data: ReportData) -> str:
     """Return the report as a whole HTML document; the same data gives the same bytes."""
     sheet = resources.files(__package__).joinpath("report.css").read_text(encoding="utf-8")
+    parts = [(name, make(data)) for name, make in _SECTIONS]
     body = tag(
         "body",
         tag(
             "main",
             sections.header(data),
-            sections.intake(data),
-            sections.examples(data),
-            results.curves(data),
-            results.metrics(data),
-            results.retention(data),
-            results.gates(data),
-            results.provenance(data),
+            *(part for _, part in parts),
+            _unknown([name for name, part in parts if part is None]),
             tag("footer", f"Made by secdaemon {__version__} at {data.job.now}."),
         ),
     )
     return page(_head(f"Run {data.job.run_id} - secdaemon", sheet), body)
+
+
+def _unknown(names: list[str]) -> Html | None:
+    """Return the section that names what this run has nothing of."""
+    if not names:
+        return None
+    return section("Not there", f"The run has not come this far: {', '.join(names)}.")
 
 
 def _head(title: str, sheet: str) -> Html:

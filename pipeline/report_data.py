@@ -99,4 +99,4 @@ def _sentence(state: str, data: ReportData) -> str:
         case "skipped" | "superseded" | "rejected" | "failed" | "cancelled":
             return f"{because}." if because else f"The run was {state}."
         case _:
-            return "The run is on its way; what is not known yet stands as such below."
+            return "The run is on its way."

@@ -9,17 +9,11 @@ MINUS = "\N{MINUS SIGN}"
 DASH = "\N{EN DASH}"
 """Stands for a value that is not known."""
 _TWO, _WIDE = 2, 4
-NOT_YET = "Not there yet: the run has not come this far."
 
 
 def section(title: str, lead: Child, *body: Child) -> Html:
     """Return a section with its heading and a sentence that says what it shows."""
     return tag("section", tag("h2", title), tag("p", lead, class_="lead"), *body)
-
-
-def missing(title: str) -> Html:
-    """Return the section of something that is not known yet."""
-    return section(title, NOT_YET)
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[Html]], numbers_from: int = 99) -> Html:

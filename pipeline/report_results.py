@@ -14,7 +14,6 @@ from secdaemon.pipeline.report_parts import (
     badge,
     cell,
     facts,
-    missing,
     mono,
     plural,
     row_name,
@@ -44,11 +43,11 @@ _MEASURES = (
 )
 
 
-def curves(data: ReportData) -> Html:
-    """Return both loss curves."""
+def curves(data: ReportData) -> Html | None:
+    """Return both loss curves; None where nothing is known."""
     stage1, stage2 = data.outputs.stage1, data.outputs.stage2
     if stage1 is None and not data.stage1_losses:
-        return missing("Training")
+        return None
     reused = f"reused, made at {stage1.created_at}" if stage1 and stage1.reused else None
     legend = tag(
         "ul",
@@ -120,11 +119,11 @@ def _duration(seconds: float) -> str:
     return f"{minutes} min {rest} s" if minutes else f"{seconds:.1f} s"
 
 
-def metrics(data: ReportData) -> Html:
-    """Return base, Stage 1 and Stage 2 side by side on both test splits."""
+def metrics(data: ReportData) -> Html | None:
+    """Return all three models on both test splits; None where nothing is known."""
     stage1, stage2, judged = data.outputs.stage1, data.outputs.stage2, data.outputs.retention
     if stage1 is None:
-        return missing("What the models score")
+        return None
     known = (stage1.base_metrics, stage1.metrics, judged.stage1_test if judged else None)
     new = (stage2.base_metrics, stage2.baseline, stage2.metrics) if stage2 else None
     return section(
@@ -174,11 +173,11 @@ def _change(difference: float, measure: _Measure) -> Html:
     return tag("span", f"{text}{unit} {word}", class_=f"sub {word}")
 
 
-def retention(data: ReportData) -> Html:
-    """Return retention as an interval against its threshold, and what it means."""
+def retention(data: ReportData) -> Html | None:
+    """Return retention against its threshold; None where nothing is known."""
     judged = data.outputs.retention
     if judged is None:
-        return missing("Retention")
+        return None
     found = judged.retention
     return section(
         "Retention",
@@ -197,7 +196,12 @@ def _interval(found: RetentionResult) -> Html | None:
     if found.ci_low is not None and found.ci_high is not None:
         bounds = (found.ci_low, found.ci_high)
     return interval_chart(
-        "retention", "Retention with its 95 % interval", found.value, bounds, found.threshold
+        "retention",
+        "Retention with its 95 % interval",
+        found.value,
+        bounds,
+        found.threshold,
+        passed=found.passed,
     )
 
 
@@ -215,11 +219,11 @@ def _retention_facts(found: RetentionResult) -> Iterator[tuple[str, Child]]:
         yield "Token accuracy", f"{ratio} of Stage 1's; it decides nothing"
 
 
-def gates(data: ReportData) -> Html:
-    """Return every gate with its verdict."""
+def gates(data: ReportData) -> Html | None:
+    """Return every gate with its verdict; None where nothing is known."""
     judged = data.outputs.retention
     if judged is None:
-        return missing("Gates")
+        return None
     rows = [
         [
             row_name(gate.name, sub("quality" if gate.quality else "must hold")),
@@ -236,11 +240,11 @@ def gates(data: ReportData) -> Html:
     )
 
 
-def provenance(data: ReportData) -> Html:
-    """Return what makes the run again, from its manifest."""
+def provenance(data: ReportData) -> Html | None:
+    """Return what makes the run again, from its manifest; None where nothing is known."""
     found = data.manifest
     if found is None:
-        return missing("Provenance")
+        return None
     return section(
         "Provenance",
         join("From ", mono("run-manifest.json"), f", version {found.version}, {found.timestamp}."),

@@ -6,7 +6,6 @@ from secdaemon.pipeline.charts import Part
 from secdaemon.pipeline.findings.model import FileKind, FileReport, Severity
 from secdaemon.pipeline.interface import ExampleCounts, Origin
 from secdaemon.pipeline.markup import Html, join, tag
-from secdaemon.pipeline.portable import short_name
 from secdaemon.pipeline.report_data import STEPS, ReportData, verdict_of
 from secdaemon.pipeline.report_parts import (
     DASH,
@@ -14,7 +13,6 @@ from secdaemon.pipeline.report_parts import (
     cell,
     count,
     facts,
-    missing,
     mono,
     plural,
     row_name,
@@ -118,18 +116,18 @@ def _source(data: ReportData) -> Html:
             ("Repository", origin.repository),
             ("Commit", mono(origin.head_sha) if origin.head_sha else None),
             ("Workflow run", f"{run}, attempt {origin.run_attempt}" if run is not None else None),
-            ("Base model", join(short_name(models.base), sub(models.base_id))),
+            ("Base model", join(models.base, sub(models.base_id))),
         )
     )
 
 
-def intake(data: ReportData) -> Html:
-    """Return what the artifact held: every result accounted for, by severity and by file."""
+def intake(data: ReportData) -> Html | None:
+    """Return what the artifact held, every result of it; None where nothing is known."""
     title = "What came in"
     parse, unpacked = data.outputs.parse, data.outputs.unpack
     if parse is None:
         if unpacked is None:
-            return missing(title)
+            return None
         return section(title, f"{plural(unpacked.files, 'file')}, {unpacked.bytes:,} bytes.")
     counts = parse.counts
     names = ("kept", "duplicate", "suppressed", "rejected")
@@ -196,16 +194,16 @@ def _file(file: FileReport) -> list[Html]:
     ]
 
 
-def examples(data: ReportData) -> Html:
-    """Return the examples of both stages by split, the replay, and the categories."""
+def examples(data: ReportData) -> Html | None:
+    """Return the examples of both stages; None where nothing is known."""
     title = "Training data"
     built, stage1, stage2 = data.outputs.build_dataset, data.outputs.stage1, data.outputs.stage2
     if built is None:
-        return missing(title)
+        return None
     mixed = stage2.examples if stage2 else built.examples
     rows = [_splits("This project", mixed)]
     if stage1:
-        sources = ", ".join(short_name(name) for name in data.job.settings.stage1.sources)
+        sources = ", ".join(data.job.settings.stage1.sources)
         rows.insert(0, _splits(f"Stage 1: {sources}", stage1.examples))
     return section(
         title,

@@ -62,7 +62,9 @@ def sarif(name: str, count: int) -> str:
             }
         )
     driver = {"name": "example-scanner", "version": "1.0", "rules": rules}
-    return json.dumps({"version": "2.1.0", "runs": [{"tool": {"driver": driver}, "results": results}]})
+    return json.dumps(
+        {"version": "2.1.0", "runs": [{"tool": {"driver": driver}, "results": results}]}
+    )
 
 
 @pytest.fixture(scope="session")
@@ -70,7 +72,11 @@ def make_zip() -> Callable[..., Path]:
     """Return a maker of zips with fixed times: (path, {member: content}), else a small scan."""
 
     def make(
-        path: Path, members: dict[str, str | bytes] | None = None, *, name: str = "a", count: int = 6
+        path: Path,
+        members: dict[str, str | bytes] | None = None,
+        *,
+        name: str = "a",
+        count: int = 6,
     ) -> Path:
         content = {"scan.sarif": sarif(name, count)} if members is None else members
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -55,7 +55,7 @@ RULES: tuple[SecretRule, ...] = (
     _rule(
         "aws-access-key",
         "akia asia abia acca a3t",
-        r"(?:AKIA|ASIA|ABIA|ACCA|A3T[A-Z0-9])[A-Z0-9]{16}" + _END,
+        r"(?:AKIA|ASIA|ABIA|ACCA|A3T[A-Z0-9])[A-Z0-9]{16,300}",
     ),
     _rule(
         "aws-secret-key",
@@ -84,7 +84,7 @@ RULES: tuple[SecretRule, ...] = (
         "hooks.slack.com",
         r"hooks\.slack\.com/(?:services|workflows|triggers)/[A-Za-z0-9+/]{30,90}",
     ),
-    _rule("google-api-key", "aiza", r"AIza[A-Za-z0-9_-]{35}" + _END),
+    _rule("google-api-key", "aiza", r"AIza[A-Za-z0-9_-]{35,300}"),
     _rule(
         "google-oauth-token",
         "ya29. gocspx-",
@@ -96,11 +96,9 @@ RULES: tuple[SecretRule, ...] = (
         "sk-",
         _START + r"sk-(?:proj|svcacct|admin|ant-[a-z0-9]{2,10})-[A-Za-z0-9_-]{20,250}",
     ),
-    _rule("openai-key", "sk-", _START + r"sk-[A-Za-z0-9]{48}" + _END),
-    _rule(
-        "huggingface-token", "hf_ api_org_", _START + r"(?:hf|api_org)_[A-Za-z0-9]{30,45}" + _END
-    ),
-    _rule("npm-token", "npm_", r"npm_[A-Za-z0-9]{36}" + _END),
+    _rule("openai-key", "sk-", _START + r"sk-[A-Za-z0-9]{48,300}"),
+    _rule("huggingface-token", "hf_ api_org_", _START + r"(?:hf|api_org)_[A-Za-z0-9]{30,300}"),
+    _rule("npm-token", "npm_", r"npm_[A-Za-z0-9]{36,300}"),
     _rule("pypi-token", "pypi-", r"pypi-[A-Za-z0-9_-]{50,250}"),
     _rule("docker-token", "dckr_pat_", r"dckr_pat_[A-Za-z0-9_-]{20,40}"),
     _rule("sendgrid-key", "sg.", _START + r"SG\.[A-Za-z0-9_-]{16,32}\.[A-Za-z0-9_-]{16,64}"),

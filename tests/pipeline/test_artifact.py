@@ -7,6 +7,7 @@ import struct
 import unicodedata
 import zipfile
 from collections.abc import Callable, Iterable
+from contextlib import nullcontext
 from pathlib import Path, PurePosixPath
 
 import msgspec
@@ -198,19 +199,9 @@ def test_members_that_collide_on_a_mac_are_refused(
     refuse: Callable[..., str], first: str, second: str
 ) -> None:
     """Case, Unicode form, and a file in a folder's place collide, in either order."""
-    with pytest.warns(UserWarning) if first == second else nothing():
+    with pytest.warns(UserWarning, match="Duplicate") if first == second else nullcontext():
         data = zipped([Member(first), Member(second)])
     assert refuse(data).startswith("two members collide")
-
-
-class nothing:  # noqa: N801 - used like contextlib.nullcontext, without a value
-    """A block that expects nothing."""
-
-    def __enter__(self) -> None:
-        """Begin."""
-
-    def __exit__(self, *_: object) -> None:
-        """End."""
 
 
 def test_the_folder_itself_as_a_member_is_harmless(tmp_path: Path) -> None:
@@ -268,7 +259,7 @@ def test_a_small_file_of_zeros_is_no_bomb(tmp_path: Path) -> None:
 def test_methods_that_inflate_without_bound_are_refused(
     refuse: Callable[..., str], method: int
 ) -> None:
-    """zipfile inflates bzip2 and LZMA a megabyte of input at a time, gigabytes at once."""
+    """The zipfile module inflates bzip2 and LZMA a megabyte of input at a time, gigabytes at once."""
     assert "compression method" in refuse(zipped([Member("a.json")], method))
 
 
@@ -283,23 +274,24 @@ COMPRESSED, INFLATED, CHECKSUM = 20, 24, 16
 
 @pytest.mark.parametrize(
     ("field", "value"),
-    [(INFLATED, 10), (INFLATED, 2**32 - 2), (COMPRESSED, 2**31), (CHECKSUM, 1)],
+    [
+        (INFLATED, 10),
+        (INFLATED, 2**32 - 2),
+        (COMPRESSED, 3 << 20),
+        (COMPRESSED, 2**31),
+        (CHECKSUM, 1),
+    ],
 )
-def test_lying_headers_are_seen_through(
-    refuse: Callable[..., str], field: int, value: int
-) -> None:
+def test_lying_headers_are_seen_through(refuse: Callable[..., str], field: int, value: int) -> None:
     """Sizes are counted as they come out, and a wrong checksum is damage."""
     sentence = refuse(lying(zipped([Member("zeros", bytes(3 << 20))]), field, value))
     assert "artifact.max_ratio" in sentence or "damaged" in sentence
+    assert not sentence.endswith((" ", ":"))
 
 
-def test_an_honest_ratio_cannot_be_faked(refuse: Callable[..., str]) -> None:
-    """A claimed compressed size larger than the zip itself does not excuse a bomb."""
-    data = zipped([Member("zeros", bytes(3 << 20))])
-    assert "artifact.max_ratio" in refuse(lying(data, COMPRESSED, 3 << 20))
-
-
-PARTS = st.sampled_from(["a", "A", "b.json", "..", ".", "", "C:", "caf\u00e9", "cafe\u0301", "z.zip"])
+PARTS = st.sampled_from(
+    ["a", "A", "b.json", "..", ".", "", "C:", "caf\u00e9", "cafe\u0301", "z.zip"]
+)
 NAMES = st.builds(
     lambda lead, parts, joint, tail: lead + joint.join(parts) + tail,
     st.sampled_from(["", "", "", "/", "\\", "./"]),
@@ -373,8 +365,7 @@ def test_damage_anywhere_is_refused_or_harmless(
     archive.write_bytes(damaged)
     try:
         done = unpack(archive, target, LIMITS)
-    except Rejected as refused:
-        assert str(refused)
+    except Rejected:
         assert inside(root) == {"in.zip"}
         return
     assert len(files(target)) == done.files

@@ -183,6 +183,7 @@ def test_a_missing_data_set_is_said_to_be_missing(serve: Any, tmp_path: Path) ->
     assert "no such data set" in text
 
 
+@pytest.mark.slow  # the client itself retries for 23 seconds
 def test_a_failure_while_reading_is_transient(serve: Any, tmp_path: Path) -> None:
     """A file that the hub cannot serve is no crash."""
     kind, text = ask(serve(Hub(rows(), broken=True)), tmp_path)

@@ -1,0 +1,40 @@
+"""How a benchmark tells what it found: a small table, each number with its spread and its aim."""
+
+import statistics
+from collections.abc import Callable, Iterable, Sequence
+
+import msgspec
+
+
+class Row(msgspec.Struct, frozen=True):
+    """One measured thing."""
+
+    what: str
+    found: str
+    aim: str = ""
+
+
+def show(title: str, rows: Iterable[Row]) -> None:
+    """Print a title and the rows beneath it, in columns."""
+    rows = list(rows)
+    widths = [max(len(getattr(row, name)) for row in rows) for name in ("what", "found")]
+    print(f"\n{title}")
+    for row in rows:
+        aim = f"  aim: {row.aim}" if row.aim else ""
+        print(f"  {row.what.ljust(widths[0])}  {row.found.ljust(widths[1])}{aim}".rstrip())
+
+
+def spread(values: Sequence[float], write: Callable[[float], str]) -> str:
+    """Return the median and, in brackets, the smallest and the largest value."""
+    middle, low, high = statistics.median(values), min(values), max(values)
+    return f"{write(middle)} ({write(low)} to {write(high)}, n={len(values)})"
+
+
+def milliseconds(seconds: float) -> str:
+    """Return seconds as milliseconds, to three digits or so."""
+    return f"{seconds * 1000:.1f} ms" if seconds < 0.1 else f"{seconds * 1000:.0f} ms"  # noqa: PLR2004
+
+
+def times(ratio: float) -> str:
+    """Return a ratio."""
+    return f"{ratio:.2f}x"

@@ -1,0 +1,203 @@
+"""A file counts as complete when it has stood still, whatever was seen in between."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from secdaemon.daemon.inbox import Tracker, opens, scan
+
+STABLE, BROKEN = 2.0, 30.0
+Make = Callable[..., Path]
+
+
+@pytest.fixture
+def tracker() -> Tracker:
+    """Return a tracker with the contract's default times."""
+    return Tracker(STABLE, BROKEN)
+
+
+@pytest.fixture
+def good(tmp_path: Path, make_zip: Make) -> Path:
+    """Return a zip that opens."""
+    return make_zip(tmp_path / "inbox" / "good.zip")
+
+
+def test_a_file_present_at_start_waits_like_any_other(tracker: Tracker, good: Path) -> None:
+    """Its age on disk says nothing: it may be half copied."""
+    tracker.observe({good: (10, 1)}, 1000.0)
+    assert list(tracker.complete(1000.0)) == []
+    assert tracker.next_due() == 1000.0 + STABLE
+    assert list(tracker.complete(1001.9)) == []
+    assert list(tracker.complete(1002.0)) == [good]
+
+
+def test_a_growing_file_starts_anew_with_every_change(tracker: Tracker, good: Path) -> None:
+    """Size and time both count, also where the copy tool sets the time back."""
+    for second, look in enumerate([(1, 5), (2, 5), (2, 6), (2, 4)]):
+        tracker.observe({good: look}, 100.0 + second)
+        assert list(tracker.complete(100.0 + second)) == []
+    assert tracker.next_due() == 103.0 + STABLE
+    assert list(tracker.complete(105.0)) == [good]
+
+
+def test_a_half_copied_zip_waits_until_it_opens(
+    tracker: Tracker, good: Path, tmp_path: Path
+) -> None:
+    """A copy that pauses for longer than stable_seconds is not taken for complete."""
+    half = tmp_path / "half.zip"
+    half.write_bytes(good.read_bytes()[:100])
+    tracker.observe({half: (100, 1)}, 0.0)
+    assert list(tracker.complete(STABLE)) == []
+    assert tracker.next_due() == BROKEN
+    half.write_bytes(good.read_bytes())
+    tracker.observe({half: (half.stat().st_size, 2)}, 10.0)
+    assert list(tracker.complete(10.0 + STABLE)) == [half]
+
+
+def test_a_broken_zip_is_given_up_on_in_time(tracker: Tracker, tmp_path: Path) -> None:
+    """After broken_seconds without a change it is handed on, so that unpacking says what is wrong."""
+    broken = tmp_path / "broken.zip"
+    broken.write_text("no zip")
+    tracker.observe({broken: (6, 1)}, 0.0)
+    assert list(tracker.complete(29.9)) == []
+    assert list(tracker.complete(BROKEN)) == [broken]
+
+
+def test_a_renamed_file_is_a_new_one(tracker: Tracker, good: Path) -> None:
+    """The old name is forgotten, and the new one waits its own time."""
+    tracker.observe({good: (10, 1)}, 0.0)
+    other = good.rename(good.with_name("other.zip"))
+    tracker.observe({other: (10, 1)}, 1.0)
+    assert list(tracker.complete(2.5)) == []
+    assert list(tracker.complete(3.0)) == [other]
+
+
+def test_a_clock_that_went_back_costs_no_more_than_the_wait(tracker: Tracker, good: Path) -> None:
+    """A file seen in what is the future now waits stable_seconds from now on."""
+    tracker.observe({good: (10, 1)}, 10_000.0)
+    tracker.observe({good: (10, 1)}, 50.0)
+    assert tracker.next_due() == 50.0 + STABLE
+    assert list(tracker.complete(52.0)) == [good]
+
+
+def test_a_delay_survives_no_clock_that_went_back(tracker: Tracker, good: Path) -> None:
+    """A file that was put off is tried again within the longest delay of the new time."""
+    tracker.observe({good: (10, 1)}, 100.0)
+    tracker.delay(good, 1_000_000.0)
+    tracker.observe({good: (10, 1)}, 5_000.0)
+    due = tracker.next_due()
+    assert due is not None
+    assert due <= 5_000.0 + 300.0
+
+
+def test_delays_grow_to_five_minutes_and_end_with_a_change(tracker: Tracker, good: Path) -> None:
+    """A full disk is asked ever more rarely; a new copy of the file is tried at once."""
+    tracker.observe({good: (10, 1)}, 0.0)
+    waits = [tracker.delay(good, 100.0) - 100.0 for _ in range(11)]
+    assert waits[:3] == [1.0, 2.0, 4.0]
+    assert waits == sorted(waits)
+    assert waits[-1] == 300.0
+    assert list(tracker.complete(399.0)) == []
+    tracker.observe({good: (11, 2)}, 200.0)
+    assert list(tracker.complete(202.0)) == [good]
+
+
+def test_what_is_gone_is_forgotten(tracker: Tracker, good: Path) -> None:
+    """Nothing is due once nothing is there."""
+    tracker.observe({good: (10, 1)}, 0.0)
+    tracker.delay(good, 0.0)
+    tracker.observe({}, 1.0)
+    assert tracker.next_due() is None
+    assert list(tracker.complete(100.0)) == []
+
+
+NAMES = ("a.zip", "b.zip")
+STEPS = st.lists(
+    st.tuples(
+        st.floats(-50.0, 50.0, allow_nan=False).map(lambda value: round(value, 1)),
+        st.dictionaries(st.sampled_from(NAMES), st.tuples(st.integers(0, 2), st.integers(0, 2))),
+        st.sampled_from([None, None, *NAMES]),
+    ),
+    max_size=30,
+)
+
+
+@given(steps=STEPS)
+def test_only_what_stood_still_is_yielded(
+    steps: list[tuple[float, dict[str, tuple[int, int]], str | None]],
+) -> None:
+    """Whatever is seen in whatever order, a file comes only after stable_seconds without change."""
+    tracker = Tracker(STABLE, STABLE)
+    now, looks, since = 1000.0, {}, {}
+    for passed, seen, put_off in steps:
+        now += passed
+        for name in NAMES:
+            if name not in seen or looks.get(name) != seen[name] or since[name] > now:
+                since[name] = now
+        looks = dict(seen)
+        tracker.observe({Path(name): look for name, look in seen.items()}, now)
+        if put_off in seen:
+            tracker.delay(Path(put_off), now)
+        for path in tracker.complete(now):
+            assert str(path) in seen
+            assert str(path) != put_off
+            assert now - since[str(path)] >= STABLE
+        due = tracker.next_due()
+        assert (due is None) == (not seen)
+        assert due is None or due <= now + 300.0 + STABLE
+
+
+def test_scan_finds_zips_at_any_depth(tmp_path: Path) -> None:
+    """Endings are read without case; hidden, half-copied, linked and other files are left alone."""
+    wanted = {"a.zip", "B.ZIP", "sub/deep/c.zip"}
+    unwanted = {
+        "notes.txt",
+        ".hidden.zip",
+        "a.zip.part",
+        "b.zip.crdownload",
+        "c.zip.download",
+        "__MACOSX/d.zip",
+        ".sub/e.zip",
+        "zip",
+    }
+    for name in wanted | unwanted:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("x")
+    (tmp_path / "link.zip").symlink_to(tmp_path / "a.zip")
+    (tmp_path / "folder.zip").mkdir()
+    os.mkfifo(tmp_path / "pipe.zip")
+    found = scan(tmp_path)
+    assert {path.relative_to(tmp_path).as_posix() for path in found} == wanted
+    status = (tmp_path / "a.zip").stat()
+    assert found[tmp_path / "a.zip"] == (1, status.st_mtime_ns)
+
+
+def test_scan_says_that_the_inbox_cannot_be_read(tmp_path: Path) -> None:
+    """A missing inbox and a file in its place are errors, not emptiness."""
+    with pytest.raises(FileNotFoundError):
+        scan(tmp_path / "absent")
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(NotADirectoryError):
+        scan(tmp_path / "file")
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
+def test_a_closed_folder_hides_no_other(tmp_path: Path) -> None:
+    """One folder that may not be read does not keep the files beside it from being taken in."""
+    (tmp_path / "closed").mkdir(mode=0)
+    (tmp_path / "a.zip").write_text("x")
+    assert list(scan(tmp_path)) == [tmp_path / "a.zip"]
+
+
+def test_opens_tells_zips_from_the_rest(good: Path, tmp_path: Path) -> None:
+    """A missing file, a folder, text and half a zip do not open."""
+    assert opens(good)
+    assert not opens(tmp_path / "absent.zip")
+    assert not opens(tmp_path)
+    half = tmp_path / "half.zip"
+    half.write_bytes(good.read_bytes()[:-30])
+    assert not opens(half)
