@@ -12,7 +12,7 @@ from secdaemon.config.paths import Home
 from secdaemon.config.settings import load_settings
 from secdaemon.pipeline.__main__ import Line, Stop
 from secdaemon.pipeline.base_model import base_folder
-from secdaemon.pipeline.examples import Splits, read_splits, write_splits
+from secdaemon.pipeline.examples import read_jsonl, write_jsonl
 from secdaemon.pipeline.public_data import load
 from secdaemon.pipeline.train import TrainSpec, train
 
@@ -25,14 +25,14 @@ def main() -> None:
     data = home.root / "data"
     iterations = int(sys.argv[2])
     if not iterations:
-        examples = load(settings.stage1.sources, EXAMPLES + 2).examples
-        write_splits(data, Splits(examples[:EXAMPLES], examples[EXAMPLES:], ()))
+        examples = load(settings.stage1.sources, EXAMPLES).examples
+        write_jsonl(data / "train.jsonl", examples)
         return
     train(
         TrainSpec(
             model_dir=base,
             folder=Path(sys.argv[3]),
-            train=read_splits(data).train,
+            train=read_jsonl(data / "train.jsonl"),
             valid=(),
             iterations=iterations,
             learning_rate=settings.stage1.learning_rate,

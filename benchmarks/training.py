@@ -16,10 +16,13 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
+
 from benchmarks.table import Row, show, spread, times
 from secdaemon.config.paths import Home
 from secdaemon.config.settings import Settings, load_settings
 from secdaemon.daemon.worker import environment
+from secdaemon.pipeline.interface import Advanced, Message
 
 EXAMPLES = 64
 REPORT_EVERY = 16
@@ -29,7 +32,9 @@ models: {base: "embedded:tiny"}
 training: {warmup_ratio: 0}
 stage1: {sources: [embedded]}
 """
-_ITERATION = re.compile(rb"Iter[: ]+(\d+).*?[Tt]rain loss")
+_COLOUR = re.compile(r"\x1b\[[0-9;]*m")
+_TABLE_ROW = re.compile(r"\s*(\d+)\s+[\d.]+ [▼▲] ")
+"""What mlx-lm 0.32 prints at every report: iteration, loss, tokens a second, tokens so far."""
 
 
 def measure(work: Path, rounds: int) -> None:
@@ -105,14 +110,16 @@ def _rate(command: list[str]) -> float:
 
 def _stamps(command: list[str]) -> Iterator[tuple[int, float]]:
     """Yield (iteration, when its report arrived)."""
-    env = _environment() | {"PYTHONUNBUFFERED": "1", "COLUMNS": "200"}
+    env = _environment() | {"PYTHONUNBUFFERED": "1"}
     with subprocess.Popen(
         command, env=env, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
     ) as process:
         assert process.stdout
         for line in process.stdout:
             now = time.perf_counter()
-            if found := _ITERATION.search(line):
+            if found := _TABLE_ROW.match(_COLOUR.sub("", line.decode())):
                 yield int(found[1]), now
-            elif line.startswith(b'{"type":"Advanced"'):
-                yield json.loads(line)["progress"]["iteration"], now
+            elif line.startswith(b"{"):
+                message = msgspec.json.decode(line, type=Message)
+                if isinstance(message, Advanced):
+                    yield message.progress.iteration, now

@@ -279,7 +279,7 @@ def report(args: Namespace, home: Home) -> int:
             msg = f"run {run.id} is {run.state} and has no folder, so there is nothing to report"
             raise WrongUseError(msg)
         job = make_job(store, home, settings, run, "report", time.time())
-    return _ask("report", msgspec.json.encode(job))
+    return _ask("report", msgspec.json.encode((job, run.state, run.reason)))
 
 
 def validate(args: Namespace, home: Home) -> int:

@@ -37,9 +37,9 @@ SETTINGS = """\
 inbox: {stable_seconds: 0.5}
 models: {base: "embedded:tiny"}
 training: {max_seq_length: 1024}
-stage1: {sources: [embedded], iterations: 80, learning_rate: 2.0e-4}
-stage2: {iterations: 60, learning_rate: 4.0e-5}
-evaluation: {generate_examples: 4, max_tokens: 64}
+stage1: {sources: [embedded], iterations: 60, learning_rate: 1.0e-4}
+stage2: {iterations: 30, learning_rate: 2.0e-5}
+evaluation: {generate_examples: 2, max_tokens: 32}
 publish: {target: folder}
 """
 

@@ -9,7 +9,7 @@ import sys
 import time
 from argparse import Namespace
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import msgspec
@@ -25,8 +25,10 @@ from secdaemon.daemon.loop import Loop, Scope
 from secdaemon.daemon.tables import plain, progress_text, run_lines
 from secdaemon.daemon.views import RunView, view_run
 from secdaemon.daemon.wake import Waker
+from secdaemon.launchd.plist import LAUNCHD_VARIABLE
 from secdaemon.state.daemon_row import daemon_started, set_problem
 from secdaemon.state.machine import State
+from secdaemon.state.model import StoreError
 from secdaemon.state.runs import get_run
 
 log = logging.getLogger(__name__)
@@ -43,15 +45,16 @@ def run(args: Namespace, home: Home) -> int:
     A wrong setting ends it with 2, but with 0 where launchd started it: launchd starts anything
     again that ends otherwise, for ever. The sentence then stands in `status`.
     """
-    under_launchd = os.environ.get("SECDAEMON_LAUNCHD") == "1"
+    under_launchd = os.environ.get(LAUNCHD_VARIABLE) == "1"
     try:
+        home.make()
         settings = settings_of(args, home)
-    except ConfigError as error:
+    except (ConfigError, OSError) as error:
         if not under_launchd:
             raise
-        with writing_store(home) as store:
+        print(f"secdaemon: the daemon did not start: {error}", file=sys.stderr)  # noqa: T201
+        with suppress(OSError, StoreError), writing_store(home) as store:
             set_problem(store, "settings", f"the daemon did not start: {error}", time.time())
-        print(f"secdaemon: {error}", file=sys.stderr)  # noqa: T201 - launchd keeps it
         return WELL
     with hold(home, "run"), writing_store(home) as store, _logging(home, quiet=under_launchd):
         now = time.time()

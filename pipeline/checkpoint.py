@@ -68,14 +68,21 @@ def save(folder: Path, fingerprint: str, model: Any, optimizer: Any, state: Stat
         OSError: the disk does not take it; older checkpoints stand as they were.
     """
     with staged_folder(folder / f"{state.iteration:07d}") as staged:
-        mx.save_safetensors(
-            str(staged / _ADAPTERS), dict(tree_flatten(model.trainable_parameters()))
-        )
-        mx.save_safetensors(str(staged / _OPTIMIZER), dict(tree_flatten(optimizer.state)))
+        _write(staged / _ADAPTERS, dict(tree_flatten(model.trainable_parameters())))
+        _write(staged / _OPTIMIZER, dict(tree_flatten(optimizer.state)))
         (staged / _STATE).write_bytes(msgspec.json.encode(state))
         hashes = {name: _sha256(staged / name) for name in (_ADAPTERS, _OPTIMIZER, _STATE)}
         (staged / _MANIFEST).write_bytes(msgspec.json.encode(Manifest(fingerprint, hashes)))
     _prune(folder, fingerprint, state.iteration)
+
+
+def _write(path: Path, arrays: Any) -> None:
+    try:
+        mx.save_safetensors(str(path), arrays)
+    except RuntimeError as error:
+        # What MLX raises where a disk is full.
+        msg = f"{path}: the checkpoint cannot be written ({error})"
+        raise OSError(msg) from error
 
 
 def newest(folder: Path, fingerprint: str) -> Path | None:

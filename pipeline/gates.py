@@ -15,7 +15,7 @@ NEW_TOKENS = 8
 def check_model(folder: Path, base: Path) -> tuple[Gate, ...]:
     """Check a published model's folder: the PEFT form at its root, the MLX form under mlx/."""
     checks = [
-        complete(folder, ("adapter_model.safetensors", "adapter_config.json")),
+        complete("the PEFT form", folder, ("adapter_model.safetensors", "adapter_config.json")),
         finite(folder / "adapter_model.safetensors"),
     ]
     return (*checks, *check_adapter(folder / "mlx", base))
@@ -24,7 +24,7 @@ def check_model(folder: Path, base: Path) -> tuple[Gate, ...]:
 def check_adapter(adapter: Path, base: Path) -> tuple[Gate, ...]:
     """Check an MLX adapter's folder."""
     checks = [
-        complete(adapter, ("adapters.safetensors", "adapter_config.json")),
+        complete("the MLX form", adapter, ("adapters.safetensors", "adapter_config.json")),
         finite(adapter / "adapters.safetensors"),
     ]
     if all(check.passed for check in checks):
@@ -32,15 +32,15 @@ def check_adapter(adapter: Path, base: Path) -> tuple[Gate, ...]:
     return tuple(checks)
 
 
-def complete(folder: Path, names: tuple[str, ...]) -> Gate:
+def complete(what: str, folder: Path, names: tuple[str, ...]) -> Gate:
     """Every file is there and not empty; JSON files hold an object."""
     wrong = [name for name in names if not _is_whole(folder / name)]
     return _gate(
         "complete",
         not wrong,
-        f"{folder.name}: {len(names)} files are there"
+        f"{what}: {len(names)} files are there"
         if not wrong
-        else f"{folder.name}: missing, empty or broken: {', '.join(wrong)}",
+        else f"{what}: missing, empty or broken: {', '.join(wrong)}",
     )
 
 

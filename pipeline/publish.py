@@ -15,6 +15,7 @@ from secdaemon.pipeline.findings.redact import redact
 from secdaemon.pipeline.interface import EndRun, Job, PermanentError, PublishOutput
 from secdaemon.pipeline.layout import RunFolder
 from secdaemon.pipeline.manifest import Manifest
+from secdaemon.pipeline.report import gather, render
 
 TEXT_ENDINGS = frozenset({".json", ".jsonl", ".md", ".txt", ".jinja"})
 SPLITS = ("train", "valid", "test")
@@ -41,12 +42,16 @@ def run(job: Job) -> PublishOutput:
         _hold_secrets(staged)
         revision = content_hash(staged / "model")
     _link_latest(final)
-    return PublishOutput(
+    output = PublishOutput(
         target="folder",
         model_url=str(final / "model"),
         dataset_url=str(final / "dataset"),
         revision=revision,
     )
+    folder = RunFolder(Path(job.run_dir))
+    outputs = msgspec.structs.replace(job.previous, publish=output)
+    write_file(folder.report, render(gather(folder, job, outputs)))
+    return output
 
 
 def stage(job: Job, target: Path) -> None:

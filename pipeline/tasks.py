@@ -19,9 +19,10 @@ def report(question: bytes) -> int:
     """Render a run's report from what is known of it, and print where it is."""
     from secdaemon.pipeline.report import gather, render
 
-    job = msgspec.json.decode(question, type=Job)
+    job, state, reason = msgspec.json.decode(question, type=tuple[Job, str, str | None])
     folder = RunFolder(Path(job.run_dir))
-    write_file(folder.report, render(gather(folder, job, job.previous)))
+    known = gather(folder, job, job.previous, state=state, reason=reason)
+    write_file(folder.report, render(known))
     print(folder.report)
     return 0
 
@@ -57,7 +58,7 @@ def _checks(path: Path, settings: Settings) -> tuple[Gate, ...]:
         path /= "adapters"
     if any(path.glob("adapter*")):
         return gates.check_adapter(path, base_folder(settings.models))
-    whole = gates.complete(path, ("config.json", "tokenizer.json"))
+    whole = gates.complete("the model", path, ("config.json", "tokenizer.json"))
     return (whole, gates.generates(path, None)) if whole.passed else (whole,)
 
 

@@ -13,9 +13,6 @@ from mlx import nn, optimizers
 from mlx_lm.tuner import trainer
 from mlx_lm.tuner.callbacks import TrainingCallback
 
-CACHE_BYTES = 1 << 30
-"""Freed memory that MLX may keep from one iteration to the next; mlx-lm's default is none."""
-
 
 class Step(msgspec.Struct, frozen=True):
     """One iteration: the mean loss over its `tokens` learned tokens, in nats."""
@@ -48,7 +45,6 @@ def run(
         steps_per_save=iterations + 1,
         adapter_file=str(adapter_file),
         grad_checkpoint=grad_checkpoint,
-        clear_cache_threshold=CACHE_BYTES,
     )
     stdout = sys.stdout
     # mlx-lm prints its progress; a worker's standard output belongs to its messages.

@@ -7,7 +7,7 @@ import msgspec
 
 from secdaemon.config.files import copy_tree, staged_folder, write_file
 from secdaemon.pipeline import cards, gates, manifest
-from secdaemon.pipeline.base_model import base_folder
+from secdaemon.pipeline.base_model import base_folder, weights_hash
 from secdaemon.pipeline.examples import read_splits
 from secdaemon.pipeline.interface import (
     EndRun,
@@ -38,7 +38,7 @@ def run(job: Job, report: Report) -> RetentionOutput:
         _lay_out(job, folder, staged)
         checks = gates.check_model(staged, base)
         output = msgspec.structs.replace(output, gates=(*output.gates, *checks))
-        _describe(job, folder, staged, output)
+        _describe(job, folder, staged, output, weights_hash(base))
     failed = [gate for gate in output.gates if not gate.passed]
     if failed:
         reason = "; ".join(gate.detail for gate in failed)
@@ -101,10 +101,12 @@ def _without_paths(config: Path, base_id: str) -> None:
     write_file(config, msgspec.json.format(msgspec.json.encode(fields), indent=2) + b"\n")
 
 
-def _describe(job: Job, folder: RunFolder, staged: Path, output: RetentionOutput) -> None:
+def _describe(
+    job: Job, folder: RunFolder, staged: Path, output: RetentionOutput, base_hash: str
+) -> None:
     """Write the manifest, the card and the report."""
     outputs: Outputs = msgspec.structs.replace(job.previous, retention=output)
-    described = manifest.build_manifest(job, outputs)
+    described = manifest.build_manifest(job, outputs, {"base model": base_hash})
     manifest.write(described, folder.manifest)
     shutil.copyfile(folder.manifest, staged / folder.manifest.name)
     write_file(staged / "README.md", cards.model_card(described))

@@ -81,13 +81,21 @@ def open_store(home: Home) -> Store:
 def _prepare(connection: sqlite3.Connection, home: Home) -> None:
     connection.row_factory = sqlite3.Row
     connection.execute("PRAGMA foreign_keys = ON")
-    version = _version(connection, home)
-    if version < SCHEMA_VERSION:
-        connection.execute("PRAGMA journal_mode = WAL")
+    if _version(connection, home) < SCHEMA_VERSION:
         _migrate(connection, home)
 
 
 def _version(connection: sqlite3.Connection, home: Home) -> int:
+    """Return the schema's number, 0 for an empty database.
+
+    The tables are looked at whatever the number says: other programs number their schemas too.
+    """
+    things, ours = connection.execute(
+        "SELECT count(*), count(*) FILTER (WHERE name = '_sqlite_migrations') FROM sqlite_master"
+    ).fetchone()
+    if things and not ours:
+        msg = f"{home.database}: not a database of secdaemon; move it away and start again"
+        raise StoreError(msg)
     version = int(connection.execute("PRAGMA user_version").fetchone()[0])
     if version > SCHEMA_VERSION:
         msg = (
@@ -95,21 +103,19 @@ def _version(connection: sqlite3.Connection, home: Home) -> int:
             f"{SCHEMA_VERSION}); install that version again, or use another home"
         )
         raise StoreError(msg)
-    if version == 0:
-        foreign = "SELECT count(*) FROM sqlite_master WHERE name NOT LIKE '\\_sqlite%' ESCAPE '\\'"
-        ours = "SELECT count(*) FROM sqlite_master WHERE name = '_sqlite_migrations'"
-        if connection.execute(foreign).fetchone()[0] and not connection.execute(ours).fetchone()[0]:
-            msg = f"{home.database}: not a database of secdaemon; move it away and start again"
-            raise StoreError(msg)
     return version
 
 
 def _migrate(connection: sqlite3.Connection, home: Home) -> None:
-    """Migrate under a lock of the home, so that two processes never do it at once."""
+    """Migrate under a lock of the home, so that two processes never do it at once.
+
+    The switch to WAL belongs under it too: of two at once, SQLite fails one without waiting.
+    """
     from secdaemon.state.migrations import migrate
 
     home.locks.mkdir(parents=True, exist_ok=True)
     with (home.locks / "migrate.lock").open("a") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if _version(connection, home) < SCHEMA_VERSION:
+            connection.execute("PRAGMA journal_mode = WAL")
             migrate(connection)

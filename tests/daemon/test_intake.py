@@ -36,7 +36,7 @@ def offer(path: Path, *, remove: bool = True) -> Offer:
 
 def names(folder: Path) -> list[str]:
     """Return what lies in a folder, sorted."""
-    return sorted(os.listdir(folder))
+    return sorted(path.name for path in folder.iterdir())
 
 
 def test_an_artifact_is_kept_recorded_and_let_go(

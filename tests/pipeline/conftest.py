@@ -43,7 +43,7 @@ def make_spec(base: Path) -> Callable[..., TrainSpec]:
     """Return a maker of small training specs; arguments replace what they name."""
 
     def make(folder: Path, **changes: Any) -> TrainSpec:
-        training = {
+        training: dict[str, Any] = {
             "batch_size": 1,
             "checkpoint_every": 5,
             "max_seq_length": 128,
@@ -52,7 +52,7 @@ def make_spec(base: Path) -> Callable[..., TrainSpec]:
             "grad_checkpoint": False,
             "seed": 0,
         }
-        lora = {
+        lora: dict[str, Any] = {
             "rank": 4,
             "scale": 20.0,
             "dropout": 0.1,

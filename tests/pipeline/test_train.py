@@ -3,6 +3,7 @@
 import json
 import pickle
 import random
+import resource
 import signal
 import subprocess
 import sys
@@ -135,6 +136,27 @@ def test_a_damaged_checkpoint_is_passed_over(
     content[-1] ^= 1
     path.write_bytes(content)
     assert train(spec, unheard).resumed_at == 10
+    assert made(spec.folder) == made(trained)
+
+
+def test_a_checkpoint_that_does_not_fit_on_the_disk_is_no_checkpoint(
+    make_spec: Make, trained: Path, tmp_path: Path
+) -> None:
+    """Training ends with an error, the checkpoint before stands, and there it goes on."""
+    spec = make_spec(tmp_path / "run")
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+
+    def report(progress: Progress) -> None:
+        if progress.iteration == 7:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (4096, hard))
+
+    try:
+        with pytest.raises(OSError, match="checkpoint cannot be written"):
+            train(spec, report)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert checkpoints(spec.folder) == ["0000005"]
+    assert train(spec, unheard).resumed_at == 5
     assert made(spec.folder) == made(trained)
 
 

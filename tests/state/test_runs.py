@@ -252,8 +252,7 @@ def test_no_query_of_the_loop_reads_all_runs(store: Store, make_run: MakeRun) ->
     assert len(queries) > 10
     for sql in queries:
         plan = [row["detail"] for row in store.read(f"EXPLAIN QUERY PLAN {sql}")]
-        assert [line for line in plan if "USING" not in line and line != "SCAN runs"] == [], sql
-        assert [line for line in plan if line == "SCAN runs" or "TEMP B-TREE" in line] == [], sql
+        assert [step for step in plan if "USING" not in step or "TEMP B-TREE" in step] == [], sql
 
 
 def test_the_newest_runs_are_read_from_the_end(store: Store, make_run: MakeRun) -> None:
@@ -266,5 +265,6 @@ def test_the_newest_runs_are_read_from_the_end(store: Store, make_run: MakeRun) 
     assert [run.id for run in newest_runs(store, 3)] == [newest.id, "bulk9999", "bulk9998"]
     with store.transaction() as db:
         db.set_trace_callback(None)
-    plan = [row["detail"] for row in store.read(f"EXPLAIN QUERY PLAN {asked[1]}")]
+    query = next(sql for sql in asked if sql.startswith("SELECT"))
+    plan = [row["detail"] for row in store.read(f"EXPLAIN QUERY PLAN {query}")]
     assert not any("TEMP B-TREE" in line for line in plan)
