@@ -55,6 +55,8 @@ def _main(arguments: Sequence[str]) -> int:
     except HomeTakenError as error:
         _complain(str(error))
         return TAKEN
+    except BrokenPipeError:
+        raise
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
         _complain(f"{where}{error.strerror or error}")

@@ -10,6 +10,8 @@ import msgspec
 PARTIAL_ENDINGS = (".part", ".crdownload", ".download")
 LONGEST_DELAY = 300.0
 """Seconds between two attempts to take in a file that cannot be taken in."""
+PATIENCE = 4
+"""After so many failures a file is tried on, and no longer waited for."""
 IGNORED_NAMES = frozenset({".DS_Store", "__MACOSX"})
 
 
@@ -80,6 +82,10 @@ class Tracker:
     def next_due(self) -> float | None:
         """Return when the next file may be complete, None where none is followed."""
         return min((self._due(path) for path in self._seen), default=None)
+
+    def expects(self) -> bool:
+        """Whether a file is on its way that was not put off time and again."""
+        return any(self._delayed.get(path, (0.0, 0))[1] < PATIENCE for path in self._seen)
 
     def _due(self, path: Path) -> float:
         wait = self.broken_seconds if path in self._broken else self.stable_seconds

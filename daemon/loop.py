@@ -143,7 +143,7 @@ class Loop:
 
     def idle(self) -> bool:
         """Return whether no run can advance: no worker, no file on its way, no retry ahead."""
-        if self._workers or self._tracker.next_due() is not None or not self.queue.empty():
+        if self._workers or self._tracker.expects() or not self.queue.empty():
             return False
         if read_daemon(self.store).paused:
             return True
@@ -236,7 +236,7 @@ class Loop:
             # The one broad except: whatever one run's worker said, the others go on.
             log.exception("%s: %s", lease.run, lease.step)
             worker.kill()
-            self._failed(worker, Failed("its worker could not be understood", transient=True), now)
+            self._failed(lease, Failed("its worker could not be understood", transient=True), now)
 
     def _hear(self, worker: Worker, message: Message | Exited, now: float) -> None:
         lease = worker.lease
@@ -248,7 +248,7 @@ class Loop:
             case Done() | Ended():
                 self._finished(lease, message, now)
             case Failed():
-                self._failed(worker, message, now)
+                self._failed(lease, message, now)
             case Stopped():
                 give_back(self.store, lease, "stopped; it goes on from here", now)
             case Exited():
@@ -273,8 +273,7 @@ class Loop:
         if run.finished:
             self._settle(run)
 
-    def _failed(self, worker: Worker, failed: Failed, now: float) -> None:
-        lease = worker.lease
+    def _failed(self, lease: Lease, failed: Failed, now: float) -> None:
         attempts = get_run(self.store, lease.run).attempts
         wait = jobs.retry_after(self.settings.schedule, attempts) if failed.transient else None
         log.warning("%s: %s failed, attempt %d: %s", lease.run, lease.step, attempts, failed.reason)
@@ -288,6 +287,10 @@ class Loop:
         lease = worker.lease
         self._said.pop(lease.token, None)
         if not any(claim.token == lease.token for claim in leases(self.store)):
+            run = get_run(self.store, lease.run)
+            if run.finished:
+                # Cancelled, say: what the worker made since nobody has tidied up yet.
+                self._settle(run)
             return
         if worker.stop_deadline is not None:
             give_back(self.store, lease, "stopped; it goes on from its last checkpoint", now)
@@ -295,7 +298,7 @@ class Loop:
         how = f"was killed by signal {-code}" if code < 0 else f"ended with status {code}"
         last = last_line(self.home.logs / f"{lease.run}.log") if code >= 0 else ""
         reason = f"its worker {how}{': ' if last else ''}{last}; see `secdaemon logs {lease.run}`"
-        self._failed(worker, Failed(reason, transient=True), now)
+        self._failed(lease, Failed(reason, transient=True), now)
 
     def _check_workers(self) -> None:
         """Stop the workers whose run moved on without them, and all of them while paused."""
@@ -330,10 +333,15 @@ class Loop:
             rule = rule_from(run.state)
             if rule is None or run.lease or not self._is_ours(run):
                 continue
-            if run.retry_at is not None and run.retry_at > now:
-                self._retries.append(run.retry_at)
+            if self._must_wait(run, now):
+                self._retries.append(run.retry_at or now)
             elif rule.slot not in busy and self._may_start(run, rule, now):
                 busy.add(rule.slot)
+
+    def _must_wait(self, run: Run, now: float) -> bool:
+        """Whether a run backs off; a time no wait could reach is left of a clock that went back."""
+        longest = now + self.settings.schedule.backoff_max_seconds
+        return run.retry_at is not None and now < run.retry_at <= longest
 
     def _may_start(self, run: Run, rule: Rule, now: float) -> bool:
         """Start a run's step unless a newer artifact of the project makes it pointless."""
@@ -365,7 +373,8 @@ class Loop:
             )
         except OSError as error:
             reason = f"no worker could be started: {error}"
-            back_off(self.store, lease, reason, now + self.settings.schedule.backoff_seconds, now)
+            self._failed(lease, Failed(reason, transient=True), now)
+            self._look_again = True
             return False
         self._workers[lease.token] = worker
         return True

@@ -16,7 +16,7 @@ import msgspec
 
 from secdaemon.config.files import write_file
 from secdaemon.config.paths import Home
-from secdaemon.config.settings import ConfigError
+from secdaemon.config.settings import ConfigError, Settings
 from secdaemon.daemon.cli import FAILED, INTERRUPTED, WELL, WrongUseError
 from secdaemon.daemon.commands import say, say_json, settings_of, writing_store
 from secdaemon.daemon.intake import Offer, accept
@@ -61,9 +61,8 @@ def run(args: Namespace, home: Home) -> int:
         daemon_started(store, os.getpid(), now)
         loop = Loop(home, settings, store)
         loop.recover(now)
-        if settings.github.repositories and not args.no_poll:
-            text = "github.repositories: polling is not part of this version yet; use the inbox"
-            set_problem(store, "github", text, now)
+        for key, text in _gaps(settings, poll=not args.no_poll):
+            set_problem(store, key, text, now)
         log.info("started, home %s, inbox %s", home.root, settings.inbox.dir)
         with _signals(loop) as caught, Waker(settings, loop.hint):
             loop.run(until_idle=args.until_idle)
@@ -72,6 +71,14 @@ def run(args: Namespace, home: Home) -> int:
             return INTERRUPTED
         ended = {get_run(store, run_id).state for run_id in loop.taken}
     return FAILED if args.until_idle and ended & BAD_ENDS else WELL
+
+
+def _gaps(settings: Settings, *, poll: bool) -> Iterator[tuple[str, str]]:
+    """Yield what the settings ask for and this version does not do, before hours are spent."""
+    if settings.github.repositories and poll:
+        yield "github", "github.repositories: polling is not part of this version; use the inbox"
+    if settings.publish.enabled and settings.publish.target != "folder":
+        yield "publish", "publish.target: only folder is part of this version; runs fail at the end"
 
 
 @contextmanager

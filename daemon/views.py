@@ -5,12 +5,13 @@ import msgspec
 from secdaemon import config as config_package
 from secdaemon.config.paths import Home
 from secdaemon.config.settings import Settings
-from secdaemon.daemon.jobs import decode_outputs
+from secdaemon.daemon.jobs import decode_outputs, origin_of
 from secdaemon.daemon.lock import holder
 from secdaemon.pipeline.findings.model import Counts, FileReport
 from secdaemon.pipeline.interface import (
     ExampleCounts,
     Metrics,
+    Origin,
     Outputs,
     Progress,
     PublishOutput,
@@ -21,19 +22,6 @@ from secdaemon.state.machine import State, Step
 from secdaemon.state.model import Event, Run
 from secdaemon.state.runs import events, get_run, newest_runs, outputs
 from secdaemon.state.store import Store
-
-
-class SourceView(msgspec.Struct, frozen=True, kw_only=True):
-    """Where a run's artifact came from."""
-
-    kind: str
-    name: str
-    sha256: str
-    size: int
-    repository: str | None
-    workflow_run_id: int | None
-    run_attempt: int | None
-    head_sha: str | None
 
 
 class Stage1View(msgspec.Struct, frozen=True, kw_only=True):
@@ -67,7 +55,7 @@ class RunView(msgspec.Struct, frozen=True, kw_only=True):
     id: str
     state: State
     step: Step | None
-    source: SourceView
+    source: Origin
     created_at: str
     updated_at: str
     attempts: int
@@ -121,7 +109,7 @@ def _parts(store: Store, run: Run, known: Outputs) -> dict[str, object]:
         "id": run.id,
         "state": run.state,
         "step": run.step,
-        "source": SourceView(**{name: getattr(run, name) for name in SourceView.__struct_fields__}),
+        "source": origin_of(run),
         "created_at": run.created_at,
         "updated_at": run.updated_at,
         "attempts": run.attempts,

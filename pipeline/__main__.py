@@ -10,9 +10,10 @@ import os
 import signal
 import sys
 import threading
+import time
 import traceback
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, TextIO
 
 import msgspec
 
@@ -33,6 +34,8 @@ from secdaemon.pipeline.interface import (
 from secdaemon.pipeline.interface import Stopped as StoppedMessage
 
 BEAT_SECONDS = 5.0
+LOCK_SECONDS = 0.1
+"""Between two looks at the slot's lock."""
 ORPHAN_SECONDS = 60.0
 """How long a worker without a daemon may take to reach its next checkpoint."""
 
@@ -67,6 +70,11 @@ class Stop:
         """Ask the step to stop at its next report."""
         self._asked.set()
 
+    @property
+    def asked(self) -> bool:
+        """Whether the worker was told to stop."""
+        return self._asked.is_set()
+
     def report(self, progress: Progress) -> None:
         """Tell the daemon how far the step is.
 
@@ -74,7 +82,7 @@ class Stop:
             StopRequested: the step was asked to stop.
         """
         self._line.send(Advanced(progress))
-        if self._asked.is_set():
+        if self.asked:
             msg = "asked to stop"
             raise StopRequested(msg)
 
@@ -94,10 +102,24 @@ def main() -> int:
     threading.Thread(target=_beat, args=(line,), daemon=True).start()
     Path(job.lock_file).parent.mkdir(parents=True, exist_ok=True)
     with Path(job.lock_file).open("a") as lock:
-        # A worker of a daemon that was killed may still be on its way to a checkpoint.
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        line.send(_do(sys.argv[1], job, stop))
+        line.send(_do(sys.argv[1], job, stop) if _alone(lock, stop) else StoppedMessage())
     return 0
+
+
+def _alone(lock: TextIO, stop: Stop) -> bool:
+    """Wait for the slot's lock; return False where the request to stop comes first.
+
+    A worker of a daemon that was killed may still be on its way to a checkpoint.
+    """
+    while True:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if stop.asked:
+                return False
+            time.sleep(LOCK_SECONDS)
+        else:
+            return True
 
 
 def _do(step: str, job: Job, stop: Stop) -> Message:

@@ -88,6 +88,8 @@ class TrainingSummary(msgspec.Struct, frozen=True, kw_only=True):
     first_loss: float
     last_loss: float
     seconds: float
+    left_out: dict[str, int] = {}
+    """Training examples that could not be used, by reason."""
     resumed_at: int = 0
 
 

@@ -47,7 +47,7 @@ def run(job: Job, report: Report) -> Stage2Output:
             test=len(project.test),
             replay=len(replayed),
         ),
-        left_out=tuned.left_out,
+        left_out=training.left_out,
         training=training,
     )
 

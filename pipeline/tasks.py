@@ -84,6 +84,7 @@ def _diagnoses(settings: Settings) -> Iterator[dict[str, str | None]]:
         yield _found("model", "ready", str(base_folder(settings.models)))
     except PermanentError as error:
         detail, _, cure = str(error).partition(": get it with ")
+        cure = cure.partition("; `secdaemon doctor`")[0]
         yield _found("model", "missing", detail, cure or None)
     for source in settings.stage1.sources:
         if source.endswith((".jsonl", ".parquet")) and not Path(source).expanduser().is_file():

@@ -43,7 +43,10 @@ LOSSES_FILE = "losses.jsonl"
 SUMMARY_FILE = "summary.json"
 
 VALIDATIONS = 10
-"""Validation happens before the first iteration, after the last, and so often on the way."""
+"""Validation happens before the first iteration, after the last, and so often on the way.
+
+Less often where the validation split has more batches than there are iterations between two.
+"""
 VALIDATION_EXAMPLES = 64
 _RATE_WINDOW = 32
 
@@ -73,7 +76,6 @@ class _Finished(msgspec.Struct, frozen=True, kw_only=True):
     fingerprint: str
     adapters_sha256: str
     summary: TrainingSummary
-    left_out: dict[str, int]
 
 
 def train(spec: TrainSpec, report: Report) -> TrainingSummary:
@@ -173,13 +175,13 @@ class _Session:
             first_loss=curve[0][0],
             last_loss=curve[-1][0],
             seconds=self._seconds(),
+            left_out=self._data.left_out,
             resumed_at=self._resumed_at,
         )
         finished = _Finished(
             fingerprint=self._fingerprint,
             adapters_sha256=file_hash(spec.folder / ADAPTERS / adapter.WEIGHTS_FILE),
             summary=summary,
-            left_out=self._data.left_out,
         )
         write_file(spec.folder / SUMMARY_FILE, msgspec.json.encode(finished) + b"\n")
         shutil.rmtree(self._checkpoints, ignore_errors=True)
@@ -207,7 +209,8 @@ class _Session:
 
     def _validate_if_due(self) -> None:
         """Measure the validation loss, unless the checkpoint we resumed from knows it."""
-        every = -(-self._spec.iterations // VALIDATIONS)
+        batches = -(-len(self._valid) // self._spec.training.batch_size)
+        every = max(-(-self._spec.iterations // VALIDATIONS), batches)
         due = self._iteration % every == 0 or self._iteration == self._spec.iterations
         known = bool(self._losses) and self._losses[-1].valid_loss is not None
         if not self._valid or not due or known:

@@ -1,6 +1,5 @@
 """A file or folder is complete or not there, whatever ends the process that writes it."""
 
-import os
 import signal
 import stat
 import subprocess
@@ -36,6 +35,13 @@ def contents(folder: Path) -> dict[str, str]:
         for path in sorted(folder.rglob("*"))
         if path.is_file()
     }
+
+
+def cut_short(final: Path) -> None:
+    """Begin to make a folder, and fail."""
+    with staged_folder(final) as folder:
+        (folder / "file").write_text("half", encoding="utf-8")
+        raise CutShortError
 
 
 def limited_write(path: Path, on_limit: str) -> subprocess.CompletedProcess[str]:
@@ -106,9 +112,8 @@ def test_a_block_that_fails_changes_nothing(tmp_path: Path) -> None:
     final = tmp_path / "one"
     with staged_folder(final) as folder:
         (folder / "file").write_text("old", encoding="utf-8")
-    with pytest.raises(CutShortError), staged_folder(final) as folder:
-        (folder / "file").write_text("half", encoding="utf-8")
-        raise CutShortError
+    with pytest.raises(CutShortError):
+        cut_short(final)
     assert contents(tmp_path) == {"one/file": "old"}
     assert [child.name for child in tmp_path.iterdir()] == ["one"]
 
@@ -138,8 +143,8 @@ def test_a_kill_between_the_two_renames_loses_nothing(tmp_path: Path) -> None:
     final = tmp_path / "one"
     (tmp_path / ".one.old").mkdir()
     (tmp_path / ".one.old/file").write_text("old", encoding="utf-8")
-    with pytest.raises(CutShortError), staged_folder(final):
-        raise CutShortError
+    with pytest.raises(CutShortError):
+        cut_short(final)
     assert contents(tmp_path) == {"one/file": "old"}
 
 
@@ -157,7 +162,7 @@ def test_a_tree_is_copied_by_links(tmp_path: Path) -> None:
     copy_tree(source, target)
     assert contents(target) == {"a": "one", "sub/b": "two"}
     assert (target / "empty").is_dir()
-    assert os.path.samefile(source / "sub/b", target / "sub/b")
+    assert (source / "sub/b").samefile(target / "sub/b")
     write_file(target / "a", "changed")
     assert (source / "a").read_text(encoding="utf-8") == "one"
 
@@ -171,7 +176,7 @@ def test_a_tree_is_copied_across_file_systems(tmp_path: Path) -> None:
         source, target = tree(tmp_path / "source"), Path(other) / "target"
         copy_tree(source, target)
         assert contents(target) == {"a": "one", "sub/b": "two"}
-        assert not os.path.samefile(source / "a", target / "a")
+        assert not (source / "a").samefile(target / "a")
 
 
 def test_a_tree_is_not_copied_over_another(tmp_path: Path) -> None:

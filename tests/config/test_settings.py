@@ -114,20 +114,17 @@ def another(where: str) -> object:
         "notify.command": ["say", "done"],
     }
     options = [o for p in parts(FIELDS[where]) if bare(p) is Literal for o in get_args(p)]
+    if options:
+        special[where] = next(option for option in options if option != default)
     if where in special:
         return special[where]
-    if options:
-        return next(option for option in options if option != default)
-    match default:
-        case bool():
-            return not default
-        case int():
-            return default + 1
-        case float():
-            return default / 2
-        case list():
-            return ["something", "else"]
-    return "/other/place"
+    others: list[tuple[type, object]] = [
+        (bool, default is False),
+        (int, default + 1 if isinstance(default, int) else None),
+        (float, default / 2 if isinstance(default, float) else None),
+        (list, ["something", "else"]),
+    ]
+    return next((other for kind, other in others if isinstance(default, kind)), "/other/place")
 
 
 def load(tree: object, tmp_path: Path, environ: dict[str, str] | None = None) -> Tree:

@@ -89,20 +89,22 @@ def test_check_passes_what_the_list_has_and_nothing_else() -> None:
     for source, target, cause in product(State, State, CAUSES):
         try:
             check(source, target, cause)
-        except TransitionError as error:
-            assert str(error) == f"a run cannot go from {source} to {target} by {cause}"
-        else:
-            passed.add((str(source), str(target), str(cause)))
+        except TransitionError:
+            continue
+        passed.add((str(source), str(target), str(cause)))
     assert passed == golden()
+    with pytest.raises(TransitionError, match="cannot go from skipped to published by release"):
+        check(State.SKIPPED, State.PUBLISHED, Cause.RELEASE)
 
 
 def test_the_states_and_steps_are_the_contracts() -> None:
     """The working states and the steps between them, in their order, and the ends."""
     line = "received unpacked parsed dataset_built stage1_ready stage2_trained retained published"
-    assert [*(rule.source for rule in RULES), RULES[-1].target] == line.split()
+    assert " ".join([*(rule.source for rule in RULES), RULES[-1].target]) == line
     assert [rule.step for rule in RULES] == list(Step)
-    assert list(Step) == "unpack parse build_dataset stage1 stage2 retention publish".split()
-    assert ENDS == set("published skipped superseded held rejected failed cancelled".split())
+    assert " ".join(Step) == "unpack parse build_dataset stage1 stage2 retention publish"
+    ends = [state for state in State if state in ENDS]
+    assert " ".join(ends) == "published skipped superseded held rejected failed cancelled"
     assert set(WORKING) | ENDS == set(State)
 
 

@@ -7,8 +7,8 @@ from collections.abc import Callable
 import pytest
 
 from secdaemon.config.paths import Home
-from secdaemon.state.leases import next_retry
-from secdaemon.state.machine import BEFORE_TRAINING, TRAINED, Cause, State, Step
+from secdaemon.state.leases import acquire, back_off, next_retry
+from secdaemon.state.machine import BEFORE_TRAINING, TRAINED, Cause, State, Step, rule_of
 from secdaemon.state.model import NewRun, Run, UnknownRunError
 from secdaemon.state.runs import (
     Move,
@@ -18,6 +18,7 @@ from secdaemon.state.runs import (
     get_run,
     last_finished,
     move,
+    move_within,
     newer_trained_run,
     newer_unread_run,
     newest_runs,
@@ -130,11 +131,14 @@ def test_a_failed_transaction_leaves_neither_state_nor_event(
     """A change and its event are one transaction: an exception takes both back."""
     run = make_run()
     how = Move(target=State.CANCELLED, cause=Cause.CANCEL, detail="")
-    with pytest.raises(KeyboardInterrupt), store.transaction() as db:
-        from secdaemon.state.runs import move_within
 
-        assert move_within(db, run, how, NOW)
-        raise KeyboardInterrupt
+    def interrupted() -> None:
+        with store.transaction() as db:
+            assert move_within(db, run, how, NOW)
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
     assert get_run(store, run.id) == run
     assert len(events(store, run.id)) == 1
 
@@ -176,9 +180,6 @@ def test_a_newer_artifact_is_waited_for_until_it_is_read(
     store: Store, make_run: MakeRun, step_on: StepOn
 ) -> None:
     """Received and unpacked count as about to be read, unless they back off."""
-    from secdaemon.state.leases import acquire, back_off
-    from secdaemon.state.machine import rule_of
-
     old = step_on(make_run(), times=3)
     make_run(project="other")
     make_run(train=False)

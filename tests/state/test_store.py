@@ -220,6 +220,14 @@ def test_an_empty_file_becomes_a_store(home: Home) -> None:
     store.close()
 
 
+def cancel_and_be_interrupted(store: Store, run: Run) -> None:
+    """Move a run, and fail before the transaction ends."""
+    with store.transaction() as db:
+        how = Move(target=State.CANCELLED, cause=Cause.CANCEL, detail="")
+        assert move_within(db, run, how, NOW)
+        raise KeyboardInterrupt
+
+
 def test_changes_of_others_are_noticed(
     home: Home, store: Store, make_run: Callable[..., Run]
 ) -> None:
@@ -227,10 +235,8 @@ def test_changes_of_others_are_noticed(
     run, other = make_run(), open_store(home)
     before = other.data_version()
     assert other.data_version() == before
-    with pytest.raises(KeyboardInterrupt), store.transaction() as db:
-        how = Move(target=State.CANCELLED, cause=Cause.CANCEL, detail="")
-        assert move_within(db, run, how, NOW)
-        raise KeyboardInterrupt
+    with pytest.raises(KeyboardInterrupt):
+        cancel_and_be_interrupted(store, run)
     assert other.data_version() == before
     set_paused(store, paused=True)
     assert other.data_version() != before

@@ -87,12 +87,14 @@ class StoreMachine(RuleBasedStateMachine):
         self.live: dict[str, Lease] = {}
 
     def teardown(self) -> None:
+        """Close the store and forget it."""
         self._context.__exit__(None, None, None)
 
     # -- what happens -----------------------------------------------------------------------
 
     @initialize(target=views)
     def begin(self) -> Run:
+        """One artifact is there from the start."""
         return self.arrive(False, 0, True, True)
 
     @precondition(lambda self: len(self.history) < 4)
@@ -127,10 +129,12 @@ class StoreMachine(RuleBasedStateMachine):
 
     @rule(seconds=st.sampled_from([0.2, 1.0, 3600.0]))
     def time_passes(self, seconds: float) -> None:
+        """The clock goes on; otherwise everything happens within one second."""
         self.now += seconds
 
     @rule(target=views, view=views)
     def look_again(self, view: Run) -> Run:
+        """Somebody reads a run anew."""
         return get_run(self.store, view.id)
 
     @rule(target=claims, view=views, stale=st.booleans())
@@ -154,6 +158,7 @@ class StoreMachine(RuleBasedStateMachine):
 
     @rule(lease=claims, iteration=st.none() | st.integers(0, 9))
     def beat(self, lease: Lease, iteration: int | None) -> None:
+        """A worker says that it lives, whether or not its claim still counts."""
         progress = None if iteration is None else str(iteration)
         before = progress_of(self.store, lease.run)
         alive = heartbeat(self.store, lease, progress, self.now)
@@ -236,6 +241,7 @@ class StoreMachine(RuleBasedStateMachine):
         return run
 
     def attempt(self, view: Run, cause: Cause, state: State) -> Run:
+        """Move a run as somebody read it: refused, void, or done, as the table and the store say."""
         before = get_run(self.store, view.id)
         how = Move(target=state, cause=cause, detail="somebody said so")
         try:
@@ -251,6 +257,7 @@ class StoreMachine(RuleBasedStateMachine):
         return get_run(self.store, view.id)
 
     def is_live(self, lease: Lease) -> bool:
+        """Return whether the model knows the lease."""
         return self.live.get(lease.slot) == lease
 
     def moved(self, before: Run, target: State, cause: Step | Cause) -> None:
@@ -264,6 +271,7 @@ class StoreMachine(RuleBasedStateMachine):
 
     @invariant()
     def every_change_has_its_event_and_every_event_its_change(self) -> None:
+        """The history is the changes that were made, in order, each in the table."""
         for run_id, changes in self.history.items():
             story = events(self.store, run_id)
             told = [(e.source, e.target, e.step) for e in story if e.source is not e.target]
@@ -277,6 +285,7 @@ class StoreMachine(RuleBasedStateMachine):
 
     @invariant()
     def a_slot_has_one_lease_and_a_run_knows_its_own(self) -> None:
+        """Leases, runs and the model agree on who works on what."""
         held = leases(self.store)
         assert {lease.slot: lease for lease in held} == self.live
         assert len(held) == len(self.live)
@@ -292,6 +301,7 @@ class StoreMachine(RuleBasedStateMachine):
 
     @invariant()
     def attempts_are_counted(self) -> None:
+        """Attempts are never negative; those without an end are those under way."""
         for run_id in self.history:
             run = get_run(self.store, run_id)
             assert run.attempts >= (1 if run.lease else 0)
@@ -300,6 +310,7 @@ class StoreMachine(RuleBasedStateMachine):
 
     @invariant()
     def finished_is_what_the_run_says(self) -> None:
+        """The column, the property and the list of open runs agree."""
         rows = self.store.read("SELECT id, finished FROM runs ORDER BY seq")
         assert [row["id"] for row in rows] == list(self.history)
         runs = {row["id"]: get_run(self.store, row["id"]) for row in rows}
