@@ -2,7 +2,6 @@
 
 import time
 from contextlib import closing
-from pathlib import Path
 
 from benchmarks.homes import small_zip
 from benchmarks.processes import daemon, wait_until
@@ -11,7 +10,7 @@ from secdaemon.config.paths import Home
 from secdaemon.config.settings import load_settings
 from secdaemon.state.daemon_row import set_paused
 from secdaemon.state.runs import newest_runs
-from secdaemon.state.store import open_store
+from secdaemon.state.store import Store, open_store
 
 
 def measure(homes: dict[str, Home], drops: int) -> None:
@@ -25,17 +24,17 @@ def measure(homes: dict[str, Home], drops: int) -> None:
 
 def _seconds(home: Home, drops: int) -> list[float]:
     stable = load_settings(home, environ={}).inbox.stable_seconds
-    found = []
     with closing(open_store(home)) as store:
         set_paused(store, True)
         with daemon(home):
-            for number in range(drops):
-                ready = small_zip(home.root / "next.part", number)
-                name = f"drop-{number}.zip"
-                began = time.monotonic()
-                ready.rename(home.root / "inbox" / Path(name))
-                wait_until(
-                    lambda name=name: newest_runs(store, 1)[0].name == name, f"{name} not recorded"
-                )
-                found.append(time.monotonic() - began - stable)
-    return found
+            return [_drop(store, home, number) - stable for number in range(drops)]
+
+
+def _drop(store: Store, home: Home, number: int) -> float:
+    """Return the seconds from a zip's last rename to its run."""
+    ready = small_zip(home.root / "next.part", number)
+    name = f"drop-{number}.zip"
+    began = time.monotonic()
+    ready.rename(home.root / "inbox" / name)
+    wait_until(lambda: newest_runs(store, 1)[0].name == name, f"{name} was not recorded")
+    return time.monotonic() - began

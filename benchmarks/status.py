@@ -15,7 +15,7 @@ AIM = "at most 10x"
 
 def measure(homes: dict[str, Home], rounds: int) -> None:
     """Alternate between an empty interpreter and `status` in each home."""
-    commands = {"python -c pass": (sys.executable, "-c", "pass")}
+    commands: dict[str, tuple[str, ...]] = {"python -c pass": (sys.executable, "-c", "pass")}
     for name, home in homes.items():
         commands[f"status, {name}"] = (*SECDAEMON, "--home", str(home.root), "status")
     for command in commands.values():
@@ -30,7 +30,9 @@ def measure(homes: dict[str, Home], rounds: int) -> None:
         ratio = statistics.median(took[name]) / bare
         rows.append(Row(f"{name}, against pass", times(ratio), AIM))
     for name, home in homes.items():
-        command = (*SECDAEMON, "--home", str(home.root), "status", "--json")
-        every = [run_to_its_end(*command) for _ in range(3)]
+        every = [
+            run_to_its_end(*SECDAEMON, "--home", str(home.root), "status", "--json")
+            for _ in range(3)
+        ]
         rows.append(Row(f"status --json, {name}", spread(every, milliseconds)))
     show("`secdaemon status`, a whole process", rows)

@@ -32,7 +32,7 @@ def spread(values: Sequence[float], write: Callable[[float], str]) -> str:
 
 def milliseconds(seconds: float) -> str:
     """Return seconds as milliseconds, to three digits or so."""
-    return f"{seconds * 1000:.1f} ms" if seconds < 0.1 else f"{seconds * 1000:.0f} ms"  # noqa: PLR2004
+    return f"{seconds * 1000:.1f} ms" if seconds < 0.1 else f"{seconds * 1000:.0f} ms"
 
 
 def times(ratio: float) -> str:

@@ -8,7 +8,7 @@ import difflib
 import math
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from importlib import resources
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_type_hints
@@ -16,6 +16,7 @@ from typing import Annotated, Any, Literal, get_type_hints
 import msgspec
 from msgspec import Meta
 
+from secdaemon.config.environment import overrides
 from secdaemon.config.paths import Home
 from secdaemon.config.yaml_text import parse_yaml
 
@@ -251,7 +252,7 @@ def load_settings(
     source = config_file or home.config_file
     if config_file is not None or source.exists():
         given = _parse(_read(source), str(source))
-    for section, key, value in _overrides(environ):
+    for section, key, value in overrides(environ):
         wanted = given.get(section)
         if wanted is None or isinstance(wanted, dict):
             given[section] = {**(wanted or {}), key: value}
@@ -281,25 +282,6 @@ def _parse(text: str, name: str) -> dict[str, Any]:
         msg = f"{name}: expected sections such as `inbox:`, found {type(tree).__name__}"
         raise ConfigError(msg)
     return tree
-
-
-def _overrides(environ: Mapping[str, str]) -> Iterator[tuple[str, str, object]]:
-    """Yield (section, key, value) for each variable that overrides one key."""
-    for variable, key in (
-        ("OLMO_BASE_MODELS_DIR", "base_dir"),
-        ("OLMO_DEFAULT_BASE_MODEL", "base"),
-    ):
-        if environ.get(variable):
-            yield "models", key, environ[variable]
-    for name in sorted(environ):
-        if not name.startswith("SECDAEMON_") or "__" not in name:
-            continue
-        section, _, key = name.removeprefix("SECDAEMON_").lower().partition("__")
-        try:
-            value = parse_yaml(environ[name])
-        except ValueError:
-            value = environ[name]
-        yield section, key, value
 
 
 def _merge(tree: dict[str, Any], given: Mapping[Any, Any]) -> None:
@@ -375,12 +357,11 @@ def _is_path(source: str) -> bool:
 def _with_paths(settings: Settings, home: Home) -> Settings:
     """Return the settings with their folders made absolute and the embedded model named as such."""
 
-    def place(section: str, key: str) -> str:
-        value: str = getattr(getattr(settings, section), key)
+    def place(where: str, value: str) -> str:
         try:
             return str(home.resolve(value))
         except OSError as error:
-            msg = f"{section}.{key}: {error.strerror} (found {value!r})"
+            msg = f"{where}: {error.strerror} (found {value!r})"
             raise ConfigError(msg) from error
 
     replace = msgspec.structs.replace
@@ -388,17 +369,17 @@ def _with_paths(settings: Settings, home: Home) -> Settings:
     if models.base == EMBEDDED_BASE:
         models = replace(models, base_id=EMBEDDED_BASE_ID)
     sources = tuple(
-        str(home.resolve(source)) if _is_path(source) else source
+        place("stage1.sources", source) if _is_path(source) else source
         for source in settings.stage1.sources
     )
     return replace(
         settings,
         stage1=replace(settings.stage1, sources=sources),
-        inbox=replace(settings.inbox, dir=place("inbox", "dir")),
-        publish=replace(settings.publish, folder=place("publish", "folder")),
+        inbox=replace(settings.inbox, dir=place("inbox.dir", settings.inbox.dir)),
+        publish=replace(settings.publish, folder=place("publish.folder", settings.publish.folder)),
         models=replace(
             models,
-            base_dir=place("models", "base_dir"),
-            fine_tuned_dir=place("models", "fine_tuned_dir"),
+            base_dir=place("models.base_dir", models.base_dir),
+            fine_tuned_dir=place("models.fine_tuned_dir", models.fine_tuned_dir),
         ),
     )

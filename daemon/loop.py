@@ -7,6 +7,7 @@ timers, workers, signals) only posts to one queue.
 
 import logging
 import queue
+import sqlite3
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -46,6 +47,9 @@ log = logging.getLogger(__name__)
 
 LOOK_SECONDS = 1.0
 """How often the loop looks whether another process wrote to state.db (one PRAGMA)."""
+SCAN_SECONDS = 0.2
+"""The inbox is read at most this often: a large file being copied in makes events without end."""
+TROUBLE_SECONDS = 5.0
 PROGRESS_SECONDS = 1.0
 """Progress is written to state.db at most this often."""
 
@@ -93,6 +97,7 @@ class Loop:
         self._scanned_at = 0.0
         self._version = -1
         self._retries: list[float] = []
+        self._hinted = False
 
     # -- life -------------------------------------------------------------------------------
 
@@ -108,21 +113,28 @@ class Loop:
         self.taken.update(run.id for run in open_runs(self.store) if self._is_ours(run))
 
     def hint(self) -> None:
-        """Wake the loop; safe from any thread and from a signal."""
-        self.queue.put(Hint())
+        """Have the inbox read soon; safe from any thread. Many hints before that are one."""
+        if not self._hinted:
+            self._hinted = True
+            self.queue.put(Hint())
 
     def stop(self) -> None:
         """Ask the loop to end; safe from any thread and from a signal."""
         self.stopping = True
-        self.hint()
+        self.queue.put(Hint())
 
     def run(self, until_idle: bool = False) -> None:
         """Work until told to stop, or until nothing can advance."""
         while not self.stopping:
-            now = time.time()
-            wait = self.tick(now)
-            if until_idle and self.idle():
-                break
+            try:
+                wait = self.tick(time.time())
+                if until_idle and self.idle():
+                    break
+            except (sqlite3.Error, OSError) as error:
+                # A full disk under state.db, as a rule: every change is a transaction, so that
+                # nothing is half done, and it goes on by itself once there is room.
+                log.warning("%s: %s; tried again in %.0f s", self.home.root, error, TROUBLE_SECONDS)
+                wait = TROUBLE_SECONDS
             self.wait(min(wait, LOOK_SECONDS))
         self.stop_workers()
 
@@ -170,6 +182,7 @@ class Loop:
         due = [now + 60.0]
         if self.scope.inbox:
             due.append(self._scanned_at + self.settings.inbox.rescan_seconds)
+            due.extend([self._scan_at] if self._scan_at else [])
             if (file := self._tracker.next_due()) is not None:
                 due.append(max(file, now + 0.05))
         due.extend(at for at in self._retries if at > now)
@@ -184,7 +197,7 @@ class Loop:
         overdue = not self._scanned_at <= now < self._scanned_at + interval
         if not (overdue or now >= self._scan_at > 0 or (due is not None and now >= due)):
             return
-        self._scanned_at, self._scan_at = now, 0.0
+        self._scanned_at, self._scan_at, self._hinted = now, 0.0, False
         folder = Path(self.settings.inbox.dir)
         try:
             folder.mkdir(parents=True, exist_ok=True)
@@ -222,7 +235,7 @@ class Loop:
 
     def _take_post(self, item: tuple[Lease, Message | Exited] | Hint, now: float) -> None:
         if isinstance(item, Hint):
-            self._scan_at = now
+            self._scan_at = max(now, self._scanned_at + SCAN_SECONDS)
             self._look_again = True
             return
         lease, message = item

@@ -67,8 +67,8 @@ def run(args: Namespace, home: Home) -> int:
         with _signals(loop) as caught, Waker(settings, loop.hint):
             loop.run(until_idle=args.until_idle)
         log.info("stopped")
-        if signal.SIGINT in caught:
-            return INTERRUPTED
+        if caught:
+            return INTERRUPTED if signal.SIGINT in caught else WELL
         ended = {get_run(store, run_id).state for run_id in loop.taken}
     return FAILED if args.until_idle and ended & BAD_ENDS else WELL
 

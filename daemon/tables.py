@@ -1,18 +1,21 @@
 """What `status` prints for people: plain text that fits a terminal, foreign text made harmless."""
 
-import re
 import shutil
+import unicodedata
 from collections.abc import Iterator
 
 from secdaemon.daemon.views import FullRunView, RunView, StatusView
 from secdaemon.pipeline.interface import Metrics, Progress
 
-_UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]")
+_OBEYED = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
+"""Unicode categories of control, format and bidirectional marks, lone surrogates, line ends."""
 
 
 def plain(text: str) -> str:
     """Return foreign text without control, zero-width and bidirectional characters."""
-    return _UNPRINTABLE.sub("?", text)
+    if text.isprintable():
+        return text
+    return "".join("?" if unicodedata.category(mark) in _OBEYED else mark for mark in text)
 
 
 def status_lines(view: StatusView) -> Iterator[str]:
@@ -105,7 +108,7 @@ def run_lines(run: FullRunView) -> Iterator[str]:
     yield f"source     {run.source.kind}: {plain(run.source.name)} ({run.source.size} bytes)"
     yield f"sha256     {run.source.sha256}"
     if run.run_dir:
-        yield f"folder     {run.run_dir}"
+        yield f"folder     {plain(run.run_dir)}"
     yield from _results(run)
     if run.files:
         yield ""

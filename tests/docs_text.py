@@ -85,9 +85,7 @@ def settings_text() -> str:
         parts.append(_table([key for key in keys if key.section == section and not key.of_item]))
         items = [key for key in keys if key.section == section and key.of_item]
         if items:
-            parts.append(
-                f"\nAn item of `{section}.repositories`: {_summary(Repository).lower()}\n\n"
-            )
+            parts.append(f"\nOne item of `{section}.repositories`. {_summary(Repository)}\n\n")
             parts.append(_table(items))
     return "".join(parts)
 

@@ -302,9 +302,7 @@ def pack() -> Callable[[Path, Path], None]:
 
 @pytest.mark.corpus
 @pytest.mark.slow
-def test_a_real_ci_run_goes_all_the_way(
-    tmp_path: Path, pack: Callable[[Path, Path], None]
-) -> None:
+def test_a_real_ci_run_goes_all_the_way(tmp_path: Path, pack: Callable[[Path, Path], None]) -> None:
     """webauthn-392, zipped as GitHub zips it: the counts a person gets, and a published adapter."""
     if not CORPUS.is_dir():
         pytest.skip(f"{CORPUS} is not there")

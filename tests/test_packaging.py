@@ -47,7 +47,7 @@ def folder_of(package: str) -> Path:
 
 def data_files(folder: Path) -> set[str]:
     """Return what lies in a package's folder beside its code, packages below it left out."""
-    found = set()
+    found: set[str] = set()
     for root, folders, names in os.walk(folder):
         inside = Path(root)
         folders[:] = [

@@ -36,7 +36,7 @@ def test_the_layout_is_the_contracts(tmp_path: Path) -> None:
     """Every place of the contract's section Home, by its name."""
     home = Home(root=tmp_path, chosen=True)
     settings = load_settings(home, environ={})
-    places = {
+    places: dict[str, str | Path] = {
         "config.yaml": home.config_file,
         "inbox": settings.inbox.dir,
         "rejected": home.rejected,

@@ -311,6 +311,16 @@ def test_a_folder_of_nobody_names_the_key(tmp_path: Path) -> None:
     """`~name` without such a user is a wrong setting and no crash."""
     text = refusal({"models": {"base_dir": "~nobody-of-this-name/models"}}, tmp_path)
     assert text.startswith("models.base_dir: nobody of this name has a home folder")
+    text = refusal({"stage1": {"sources": ["embedded", "~nobody-of-this-name/a.jsonl"]}}, tmp_path)
+    assert text.startswith("stage1.sources: nobody of this name has a home folder")
+
+
+def test_stage1_files_start_from_the_home(tmp_path: Path) -> None:
+    """A file among the sources becomes absolute; names and data set ids stay as they are."""
+    sources = ["embedded", "owner/data", "rows.jsonl", "./x/rows", "/abs/rows.parquet"]
+    found = load({"stage1": {"sources": sources}}, tmp_path)["stage1"]["sources"]
+    rows = [f"{tmp_path}/rows.jsonl", f"{tmp_path}/x/rows"]
+    assert found == ["embedded", "owner/data", *rows, "/abs/rows.parquet"]
 
 
 KEYS = sorted({where.split(".")[1] for where in FIELDS})

@@ -17,11 +17,10 @@ from secdaemon.daemon.views import (
     DaemonView,
     FullRunView,
     RetentionView,
-    SourceView,
     StatusView,
 )
 from secdaemon.pipeline.findings.model import Counts, FileKind, FileReport
-from secdaemon.pipeline.interface import ExampleCounts, Progress, PublishOutput
+from secdaemon.pipeline.interface import ExampleCounts, Origin, Progress, PublishOutput
 from secdaemon.state.machine import State, Step
 from secdaemon.state.model import Event
 
@@ -35,16 +34,7 @@ def a_run(text: str, **changes: object) -> FullRunView:
         "id": "20260102_030405",
         "state": State.HELD,
         "step": None,
-        "source": SourceView(
-            kind="inbox",
-            name=text,
-            sha256="0" * 64,
-            size=1,
-            repository=None,
-            workflow_run_id=None,
-            run_attempt=None,
-            head_sha=None,
-        ),
+        "source": Origin(kind="inbox", name=text, sha256="0" * 64, size=1),
         "created_at": AT,
         "updated_at": AT,
         "attempts": 0,

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from secdaemon.config.paths import Home
@@ -38,7 +39,7 @@ def make_run(store: Store) -> MakeRun:
     made = iter(range(10**6))
 
     def make(now: float = NOW, **changes: object) -> Run:
-        fields = {
+        fields: dict[str, object] = {
             "kind": "inbox",
             "name": "scan.zip",
             "sha256": f"{next(made):064x}",
@@ -46,7 +47,8 @@ def make_run(store: Store) -> MakeRun:
             "project": "project",
             "archive": "/archive/scan.zip",
         }
-        return get_run(store, add_run(store, NewRun(**{**fields, **changes}), now).run)
+        new = msgspec.convert(fields | changes, NewRun)
+        return get_run(store, add_run(store, new, now).run)
 
     return make
 

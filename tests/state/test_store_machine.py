@@ -95,7 +95,7 @@ class StoreMachine(RuleBasedStateMachine):
     @initialize(target=views)
     def begin(self) -> Run:
         """One artifact is there from the start."""
-        return self.arrive(False, 0, True, True)
+        return self.take(artifact=0, again=False, publish=True, train=True)
 
     @precondition(lambda self: len(self.history) < 4)
     @rule(
@@ -107,6 +107,10 @@ class StoreMachine(RuleBasedStateMachine):
     )
     def arrive(self, again: bool, artifact: int, publish: bool, train: bool) -> Run:
         """An artifact comes in, its bytes known or not; `again` is `process`, always a new run."""
+        return self.take(artifact=artifact, again=again, publish=publish, train=train)
+
+    def take(self, *, artifact: int, again: bool, publish: bool, train: bool) -> Run:
+        """Take an artifact in and compare with the model."""
         new = NewRun(
             kind="inbox",
             name="scan.zip",
