@@ -1,5 +1,6 @@
 """The commands that only read or write state.db, and those that ask one short-lived worker."""
 
+import os
 import subprocess
 import sys
 import time
@@ -13,7 +14,7 @@ import msgspec
 
 from secdaemon.config.init import init_home
 from secdaemon.config.paths import Home
-from secdaemon.config.settings import Settings, load_settings
+from secdaemon.config.settings import ConfigError, Settings, load_settings
 from secdaemon.daemon.cli import FAILED, WELL, WrongUseError
 from secdaemon.state.machine import Cause, State, rule_from
 from secdaemon.state.model import Run
@@ -23,6 +24,8 @@ WATCH_SECONDS = 2.0
 FOLLOW_SECONDS = 0.5
 LOG_LINES = 200
 TABLE_RUNS = 20
+NOT_STARTED = "the daemon did not start"
+"""How the problem begins that a daemon with wrong settings leaves, where launchd started it."""
 
 
 def say(text: str) -> None:
@@ -87,7 +90,7 @@ def status(args: Namespace, home: Home) -> int:
     from secdaemon.daemon.tables import run_lines, status_lines
     from secdaemon.daemon.views import view_run, view_status
 
-    settings = settings_of(args, home)
+    settings = _settings_to_show(args, home)
     while True:
         with existing_store(home) as store:
             if args.run:
@@ -106,6 +109,23 @@ def status(args: Namespace, home: Home) -> int:
         if not args.watch:
             return WELL
         time.sleep(WATCH_SECONDS)
+
+
+def _settings_to_show(args: Namespace, home: Home) -> Settings:
+    """Return the settings, the defaults where the wrong ones stand among the daemon's problems.
+
+    Raises:
+        ConfigError: they are wrong and nothing else says so.
+    """
+    from secdaemon.state.daemon_row import problems
+
+    try:
+        return settings_of(args, home)
+    except ConfigError:
+        with existing_store(home) as store:
+            if not store or not any(text.startswith(NOT_STARTED) for text in problems(store)):
+                raise
+        return load_settings(home, Path(os.devnull), {})
 
 
 def _need(store: Store | None, home: Home, run_id: str) -> Store:
@@ -156,13 +176,20 @@ def retry(args: Namespace, home: Home) -> int:
 
 def cancel(args: Namespace, home: Home) -> int:
     """`secdaemon cancel`."""
+    from secdaemon.daemon.jobs import settle
+    from secdaemon.state.runs import get_run
+
     with existing_store(home) as found:
         store = _need(found, home, args.run)
         run = _run(store, args.run)
         if run.finished:
             msg = f"run {run.id} is {run.state} and has nothing left to stop"
             raise WrongUseError(msg)
-        return _move(store, run, State.CANCELLED, Cause.CANCEL, "a person cancelled it")
+        done = _move(store, run, State.CANCELLED, Cause.CANCEL, "a person cancelled it")
+        if run.lease is None:
+            # Otherwise the daemon tidies up, once the run's worker has ended.
+            settle(store, home, get_run(store, run.id))
+        return done
 
 
 def release(args: Namespace, home: Home) -> int:
@@ -293,8 +320,6 @@ def validate(args: Namespace, home: Home) -> int:
 
 def _ask(task: str, question: bytes) -> int:
     """Have a heavy task done by a process of its own, which prints its answer."""
-    import os
-
     from secdaemon.daemon.worker import environment
 
     command = [sys.executable, "-m", "secdaemon.pipeline.tasks", task]

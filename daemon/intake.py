@@ -35,7 +35,7 @@ LEFTOVER_SECONDS = 86_400.0
 """A temporary file of the archive that is older belongs to nobody any more."""
 
 
-class ChangedError(Exception):
+class ChangedError(OSError):
     """The file changed while it was read; it is not complete yet."""
 
 

@@ -25,11 +25,31 @@ from secdaemon.pipeline.interface import (
     StepOutput,
     UnpackOutput,
 )
+from secdaemon.pipeline.layout import RunFolder
+from secdaemon.state.history import IndexedFinding
 from secdaemon.state.leases import StageOne, record_stage1
 from secdaemon.state.machine import State, Step, rule_of
 from secdaemon.state.model import Lease, Run
 from secdaemon.state.runs import Move, last_finished, outputs, set_run_dir
 from secdaemon.state.store import Store, iso
+
+
+class _Package(msgspec.Struct, frozen=True):
+    name: str
+
+
+class _Row(msgspec.Struct, frozen=True, kw_only=True):
+    """The part of a line of findings.jsonl that is indexed."""
+
+    id: str
+    tool: str
+    rule: str
+    severity: str
+    path: str | None = None
+    url: str | None = None
+    target: str | None = None
+    package: _Package | None = None
+
 
 RUN_DIR_PREFIX = "webauthn-security-sequential-"
 
@@ -99,30 +119,39 @@ def read_output(step: Step, raw: msgspec.Raw) -> StepOutput | None:
     return msgspec.json.decode(raw, type=OUTPUT_TYPES[step] | None)
 
 
-def move_of(lease: Lease, message: Done | Ended) -> Move:
+def move_of(lease: Lease, message: Done | Ended, run_dir: str | None) -> Move:
     """Return the move that a worker's last message means.
 
     Raises:
         msgspec.ValidationError: its output is not of the step's type.
+        OSError: the findings that it speaks of cannot be read.
     """
     output = read_output(lease.step, message.output)
-    fingerprint = output.fingerprint if isinstance(output, BuildOutput) else None
-    text = bytes(message.output).decode() if output is not None else None
-    if isinstance(message, Ended):
-        return Move(
-            target=State(message.state),
-            cause=lease.step,
-            detail=message.reason,
-            reason=message.reason,
-            output=text,
-            fingerprint=fingerprint,
-        )
+    parsed = output if isinstance(output, ParseOutput) else None
     return Move(
-        target=rule_of(lease.step).target,
+        target=State(message.state) if isinstance(message, Ended) else rule_of(lease.step).target,
         cause=lease.step,
-        detail=summary(output),
-        output=text,
-        fingerprint=fingerprint,
+        detail=message.reason if isinstance(message, Ended) else summary(output),
+        reason=message.reason if isinstance(message, Ended) else None,
+        output=bytes(message.output).decode() if output is not None else None,
+        fingerprint=output.fingerprint if isinstance(output, BuildOutput) else None,
+        project=parsed.project if parsed else None,
+        findings=_index(Path(run_dir)) if parsed and run_dir else None,
+    )
+
+
+def _index(run_dir: Path) -> tuple[IndexedFinding, ...]:
+    """Return what state.db keeps of a run's findings."""
+    lines = RunFolder(run_dir).findings.read_bytes()
+    return tuple(
+        IndexedFinding(
+            id=row.id,
+            tool=row.tool,
+            rule=row.rule,
+            severity=row.severity,
+            place=row.package.name if row.package else row.path or row.url or row.target or "",
+        )
+        for row in msgspec.json.Decoder(_Row).decode_lines(lines)
     )
 
 

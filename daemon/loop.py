@@ -18,7 +18,7 @@ from secdaemon.config.paths import Home
 from secdaemon.config.settings import Settings
 from secdaemon.daemon import jobs
 from secdaemon.daemon.inbox import Tracker, scan
-from secdaemon.daemon.intake import ChangedError, Offer, accept, sweep, text_of
+from secdaemon.daemon.intake import Offer, accept, sweep, text_of
 from secdaemon.daemon.worker import Exited, Worker, last_line
 from secdaemon.pipeline.interface import (
     Advanced,
@@ -215,7 +215,7 @@ class Loop:
         key = f"inbox:{text_of(str(path))}"
         try:
             taken = accept(self.store, self.home, self.settings, offer, now)
-        except (OSError, ChangedError) as error:
+        except OSError as error:
             if not path.exists():
                 self._tracker.forget(path)
                 set_problem(self.store, key, None, now)
@@ -276,7 +276,7 @@ class Loop:
         heartbeat(self.store, lease, progress, now)
 
     def _finished(self, lease: Lease, message: Done | Ended, now: float) -> None:
-        how = jobs.move_of(lease, message)
+        how = jobs.move_of(lease, message, get_run(self.store, lease.run).run_dir)
         jobs.remember(self.store, lease, jobs.read_output(lease.step, message.output))
         if not finish(self.store, lease, how, now):
             log.info("%s: %s came too late, the run moved on without it", lease.run, lease.step)

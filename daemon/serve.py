@@ -18,7 +18,7 @@ from secdaemon.config.files import write_file
 from secdaemon.config.paths import Home
 from secdaemon.config.settings import ConfigError, Settings
 from secdaemon.daemon.cli import FAILED, INTERRUPTED, WELL, WrongUseError
-from secdaemon.daemon.commands import say, say_json, settings_of, writing_store
+from secdaemon.daemon.commands import NOT_STARTED, say, say_json, settings_of, writing_store
 from secdaemon.daemon.intake import Offer, accept
 from secdaemon.daemon.lock import hold
 from secdaemon.daemon.loop import Loop, Scope
@@ -26,7 +26,7 @@ from secdaemon.daemon.tables import plain, progress_text, run_lines
 from secdaemon.daemon.views import RunView, view_run
 from secdaemon.daemon.wake import Waker
 from secdaemon.launchd.plist import LAUNCHD_VARIABLE
-from secdaemon.state.daemon_row import daemon_started, set_problem
+from secdaemon.state.daemon_row import daemon_started, read_daemon, set_problem
 from secdaemon.state.machine import State
 from secdaemon.state.model import StoreError
 from secdaemon.state.runs import get_run
@@ -52,23 +52,29 @@ def run(args: Namespace, home: Home) -> int:
     except (ConfigError, OSError) as error:
         if not under_launchd:
             raise
-        print(f"secdaemon: the daemon did not start: {error}", file=sys.stderr)  # noqa: T201
+        print(f"secdaemon: {NOT_STARTED}: {error}", file=sys.stderr)  # noqa: T201
         with suppress(OSError, StoreError), writing_store(home) as store:
-            set_problem(store, "settings", f"the daemon did not start: {error}", time.time())
+            set_problem(store, "settings", f"{NOT_STARTED}: {error}", time.time())
         return WELL
-    with hold(home, "run"), writing_store(home) as store, _logging(home, quiet=under_launchd):
+    with (
+        _signals() as caught,
+        hold(home, "run"),
+        writing_store(home) as store,
+        _logging(home, quiet=under_launchd),
+    ):
         now = time.time()
         daemon_started(store, os.getpid(), now)
         loop = Loop(home, settings, store)
+        caught.stop_for_good(loop)
         loop.recover(now)
         for key, text in _gaps(settings, poll=not args.no_poll):
             set_problem(store, key, text, now)
         log.info("started, home %s, inbox %s", home.root, settings.inbox.dir)
-        with _signals(loop) as caught, Waker(settings, loop.hint):
+        with Waker(settings, loop.hint):
             loop.run(until_idle=args.until_idle)
         log.info("stopped")
-        if caught:
-            return INTERRUPTED if signal.SIGINT in caught else WELL
+        if caught.numbers:
+            return INTERRUPTED if signal.SIGINT in caught.numbers else WELL
         ended = {get_run(store, run_id).state for run_id in loop.taken}
     return FAILED if args.until_idle and ended & BAD_ENDS else WELL
 
@@ -81,17 +87,31 @@ def _gaps(settings: Settings, *, poll: bool) -> Iterator[tuple[str, str]]:
         yield "publish", "publish.target: only folder is part of this version; runs fail at the end"
 
 
+class _Caught:
+    """The signals that came; they stop the loop, also where they came before there was one."""
+
+    def __init__(self) -> None:
+        self.numbers: list[int] = []
+        self._loop: Loop | None = None
+
+    def __call__(self, number: int, _frame: object) -> None:
+        self.numbers.append(number)
+        if self._loop is not None:
+            self._loop.stop()
+
+    def stop_for_good(self, loop: Loop) -> None:
+        """Have every signal, those that came already included, stop this loop."""
+        self._loop = loop
+        if self.numbers:
+            loop.stop()
+
+
 @contextmanager
-def _signals(loop: Loop) -> Iterator[list[int]]:
-    """Have SIGTERM, SIGINT and SIGHUP stop the loop; yield the list of those that came."""
-    caught: list[int] = []
-
-    def on_signal(number: int, _frame: object) -> None:
-        caught.append(number)
-        loop.stop()
-
+def _signals() -> Iterator[_Caught]:
+    """Take SIGTERM, SIGINT and SIGHUP as requests; yield what catches them."""
+    caught = _Caught()
     numbers = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
-    before = [signal.signal(number, on_signal) for number in numbers]
+    before = [signal.signal(number, caught) for number in numbers]
     try:
         yield caught
     finally:
@@ -150,10 +170,14 @@ def process(args: Namespace, home: Home) -> int:
         publish=not args.skip_model_upload,
     )
     with hold(home, "process"), writing_store(home) as store, _logging(home, quiet=True):
+        if read_daemon(store).paused:
+            msg = "this home is paused, so that nothing would start; `secdaemon resume` goes on"
+            raise WrongUseError(msg)
         taken = accept(store, home, settings, offer, time.time())
         loop = Loop(home, settings, store, Scope(inbox=False, only=taken.run))
         loop.recover(time.time())
-        with _signals(loop) as caught:
+        with _signals() as caught:
+            caught.stop_for_good(loop)
             _follow(loop, taken.run)
         done = view_run(store, taken.run)
     if args.output_dir:
@@ -162,7 +186,7 @@ def process(args: Namespace, home: Home) -> int:
         say_json(done)
     else:
         say("\n".join(run_lines(done)))
-    if caught:
+    if caught.numbers:
         return INTERRUPTED
     good = (State.PUBLISHED, State.RETAINED, State.SKIPPED)
     return WELL if done.state in good else FAILED

@@ -110,6 +110,11 @@ def run_lines(run: FullRunView) -> Iterator[str]:
     if run.run_dir:
         yield f"folder     {plain(run.run_dir)}"
     yield from _results(run)
+    if (found := run.changes) is not None:
+        yield (
+            f"changes    {found.new} new, {found.fixed} fixed, {found.unchanged} unchanged "
+            f"since run {found.previous}"
+        )
     if run.files:
         yield ""
         yield "files"

@@ -17,6 +17,7 @@ from secdaemon.pipeline.interface import (
     PublishOutput,
 )
 from secdaemon.state.daemon_row import problems, read_daemon
+from secdaemon.state.history import Changes, changes
 from secdaemon.state.leases import progress_of
 from secdaemon.state.machine import State, Step
 from secdaemon.state.model import Event, Run
@@ -75,6 +76,8 @@ class FullRunView(RunView, frozen=True, kw_only=True):
 
     events: list[Event]
     files: tuple[FileReport, ...]
+    changes: Changes | None = None
+    """New, fixed and unchanged findings since the project's run before."""
 
 
 class DaemonView(msgspec.Struct, frozen=True, kw_only=True):
@@ -147,6 +150,7 @@ def view_run(store: Store, run_id: str) -> FullRunView:
             **_parts(store, run, known),
             "events": events(store, run.id),
             "files": known.parse.files if known.parse else (),
+            "changes": changes(store, run) if known.parse else None,
         },
         FullRunView,
     )

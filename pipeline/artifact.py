@@ -15,13 +15,15 @@ import zipfile
 import zlib
 from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
-from typing import BinaryIO
+from typing import Annotated, BinaryIO
 
 import msgspec
+from msgspec import Meta
 
 from secdaemon.config.settings import Artifact
 from secdaemon.pipeline.interface import EndRun, UnpackOutput
 
+ABOUT_FILE = "secdaemon.json"
 CHUNK = 1 << 20
 RATIO_FLOOR = 1 << 20
 """Below this inflated size no ratio is judged: a small file of zeros is no bomb."""
@@ -129,6 +131,28 @@ def _unpack_nested(path: Path, limits: Artifact, tally: Tally, depth: int) -> No
         path.unlink()
         path.mkdir()
         _unpack_zip(inner, path, limits, tally, depth)
+
+
+class _About(msgspec.Struct, frozen=True):
+    """secdaemon.json; further keys are for others."""
+
+    project: Annotated[str, Meta(pattern=r"^[\w][\w./ -]{0,99}$")]
+
+
+def project_of(folder: Path) -> str | None:
+    """Return the project that an unpacked artifact's secdaemon.json names, None without one.
+
+    The one nearest to the top counts. One that cannot be read is as good as none: it is listed
+    among the artifact's files like any other.
+    """
+    found = sorted(folder.rglob(ABOUT_FILE), key=lambda path: (len(path.parts), path))
+    for path in found:
+        try:
+            if path.is_file() and path.stat().st_size <= CHUNK:
+                return msgspec.json.decode(path.read_bytes(), type=_About).project
+        except (OSError, msgspec.DecodeError):
+            continue
+    return None
 
 
 def checked_members(

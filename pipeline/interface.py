@@ -68,6 +68,8 @@ class ParseOutput(msgspec.Struct, frozen=True, kw_only=True):
     counts: Counts
     files: tuple[FileReport, ...]
     by_tool: dict[str, int]
+    project: str | None = None
+    """The project that the artifact's secdaemon.json names."""
 
 
 class BuildOutput(msgspec.Struct, frozen=True, kw_only=True):

@@ -9,6 +9,7 @@ What is heavy is imported when its step is called, so that a light step stays li
 from collections.abc import Callable
 from pathlib import Path
 
+from secdaemon.pipeline.artifact import project_of
 from secdaemon.pipeline.examples import fingerprint, write_jsonl, write_splits
 from secdaemon.pipeline.interface import (
     BuildOutput,
@@ -50,7 +51,12 @@ def parse(job: Job, report: Report) -> ParseOutput:
         raise EndRun(state="rejected", reason=msg)
     write_jsonl(folder.findings, found.kept)
     write_jsonl(folder.suppressed, found.suppressed)
-    output = ParseOutput(counts=found.counts, files=found.files, by_tool=found.by_tool)
+    output = ParseOutput(
+        counts=found.counts,
+        files=found.files,
+        by_tool=found.by_tool,
+        project=project_of(folder.unpacked),
+    )
     if not found.kept:
         reason = "nothing to learn: the scans hold no findings"
         raise EndRun(state="skipped", reason=reason, output=output)

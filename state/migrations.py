@@ -99,6 +99,27 @@ def version_1(db: Database) -> None:
     db.execute("PRAGMA user_version = 1")
 
 
+_SCHEMA_2 = """
+CREATE TABLE findings (
+  run TEXT NOT NULL REFERENCES runs (id),
+  id TEXT NOT NULL,
+  tool TEXT NOT NULL,
+  rule TEXT NOT NULL,
+  severity TEXT NOT NULL,
+  place TEXT NOT NULL,
+  PRIMARY KEY (run, id)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX findings_by_id ON findings (id, run);
+"""
+
+
+@migrations()
+def version_2(db: Database) -> None:
+    """The kept findings of every parsed run, so that runs can be compared."""
+    _statements(db, _SCHEMA_2)
+    db.execute("PRAGMA user_version = 2")
+
+
 def migrate(connection: sqlite3.Connection) -> None:
     """Bring a database to the newest version; what fails leaves it at the version before.
 

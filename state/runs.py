@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 
 import msgspec
 
+from secdaemon.state.history import IndexedFinding, index_findings
 from secdaemon.state.machine import BEFORE_TRAINING, TRAINED, Cause, State, Step, check
 from secdaemon.state.model import Event, NewRun, Run, UnknownRunError, is_finished
 from secdaemon.state.store import Store, iso
@@ -194,6 +195,10 @@ class Move(msgspec.Struct, frozen=True, kw_only=True):
     output: str | None = None
     """The step's output as JSON."""
     fingerprint: str | None = None
+    project: str | None = None
+    """The project that the artifact itself names."""
+    findings: tuple[IndexedFinding, ...] | None = None
+    """The kept findings of a run that was parsed just now."""
 
 
 def move(store: Store, run: Run, how: Move, now: float) -> bool:
@@ -217,7 +222,7 @@ def move_within(db: sqlite3.Connection, run: Run, how: Move, now: float) -> bool
     changed = db.execute(
         "UPDATE runs SET state = ?, reason = ?, lease = NULL, step = NULL, retry_at = NULL, "
         "attempts = CASE WHEN ? THEN attempts ELSE 0 END, ended_in = coalesce(?, ended_in), "
-        "fingerprint = coalesce(?, fingerprint), "
+        "fingerprint = coalesce(?, fingerprint), project = coalesce(?, project), "
         "finished = ?, updated_at = ? WHERE id = ? AND state = ? AND lease IS ?",
         (
             how.target,
@@ -225,6 +230,7 @@ def move_within(db: sqlite3.Connection, run: Run, how: Move, now: float) -> bool
             how.target is State.FAILED,
             ended_in,
             how.fingerprint,
+            how.project,
             is_finished(how.target, run.publish),
             iso(now),
             run.id,
@@ -246,5 +252,7 @@ def move_within(db: sqlite3.Connection, run: Run, how: Move, now: float) -> bool
             "INSERT OR REPLACE INTO outputs (run, step, output) VALUES (?, ?, ?)",
             (run.id, step, how.output),
         )
+    if how.findings is not None:
+        index_findings(db, run.id, how.findings)
     _event(db, run.id, run.state, how.target, step or how.cause, how.detail, now)
     return True

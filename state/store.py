@@ -14,7 +14,7 @@ from pathlib import Path
 from secdaemon.config.paths import Home
 from secdaemon.state.model import StoreError
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 BUSY_SECONDS = 30.0
 
 

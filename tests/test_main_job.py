@@ -47,6 +47,7 @@ class House:
         (root / "config.yaml").write_text(settings, encoding="utf-8")
 
     def run(self, *args: str, **variables: str) -> subprocess.CompletedProcess[str]:
+        """Run one command to its end."""
         kept = {key: os.environ[key] for key in ("PATH", "LD_PRELOAD") if key in os.environ}
         return subprocess.run(
             [sys.executable, "-m", "secdaemon.daemon", "--home", str(self.root), *args],
@@ -58,9 +59,11 @@ class House:
         )
 
     def status(self, run: str = "") -> Any:
+        """Return `status --json`, of one run or of all."""
         return json.loads(self.run("status", *([run] if run else []), "--json").stdout)
 
     def newest(self) -> Any:
+        """Return the newest run."""
         return self.status(self.status()["runs"][0]["id"])
 
     def drop(self, name: str, members: dict[str, Path]) -> None:

@@ -340,7 +340,10 @@ def test_until_idle_tells_a_failed_run(cli: Cli, home: Home, make_zip: Make) -> 
     retried = cli("retry", run["id"])
     assert (retried.returncode, retried.stdout) == (0, f"{run['id']} dataset_built\n")
     refused(cli("retry", run["id"]), "dataset_built")
+    work = Path(run["run_dir"]) / "work"
+    assert work.exists()
     assert cli("cancel", run["id"]).returncode == 0
+    assert not work.exists()
     ended = runs_of(cli)["scan.zip"]
     assert (ended["state"], ended["step"]) == ("cancelled", None)
     assert "person" in ended["reason"]

@@ -179,7 +179,7 @@ def test_a_run_has_exactly_the_contracts_keys_in_every_state(
         (overview,) = shown(view_status(store, home, settings, -1))["runs"]
         full = shown(view_run(store, run))
         assert set(overview) == RUN
-        assert set(full) == RUN | {"events", "files"}
+        assert set(full) == RUN | {"events", "files", "changes"}
         assert {key: full[key] for key in RUN} == overview
         for key, keys in NESTED.items():
             assert overview[key] is None or set(overview[key]) == keys, key
