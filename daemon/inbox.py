@@ -2,6 +2,7 @@
 
 import os
 import zipfile
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -93,41 +94,79 @@ class Tracker:
 
 
 def scan(inbox: Path) -> dict[Path, tuple[int, int]]:
-    """Return every candidate below the inbox: path -> (size, mtime_ns).
+    """Return every candidate below the inbox: path -> (size, when or what it last was).
 
-    Candidates are `*.zip` at any depth; hidden and half-copied names wait for their renaming.
+    Candidates are `*.zip` at any depth, and a folder at the top that holds anything else: it was
+    moved in whole and is one artifact. Hidden and half-copied names wait for their renaming, and
+    so does a folder with such a name in it.
 
     Raises:
         OSError: the inbox itself cannot be read.
     """
     found: dict[Path, tuple[int, int]] = {}
-    _walk(inbox, found)
+    for entry in _entries(inbox):
+        try:
+            if entry.is_dir(follow_symlinks=False):
+                found.update(_folder(Path(entry.path)))
+            elif entry.is_file(follow_symlinks=False) and _is_zip(entry.name):
+                found[Path(entry.path)] = _signature(entry)
+        except (FileNotFoundError, PermissionError):
+            # Gone meanwhile, or closed: the files beside it are read all the same.
+            continue
     return found
 
 
-def _walk(folder: Path, found: dict[Path, tuple[int, int]]) -> None:
+def _folder(folder: Path) -> dict[Path, tuple[int, int]]:
+    """Return the zips of a folder, or the folder itself where it holds other files too."""
+    files = {Path(entry.path): _signature(entry) for entry in _walk(folder)}
+    if all(_is_zip(path.name) for path in files):
+        return files
+    if any(path.name.lower().endswith(PARTIAL_ENDINGS) for path in files):
+        return {}
+    return {folder: folder_signature(folder)}
+
+
+def folder_signature(folder: Path) -> tuple[int, int]:
+    """Return the size of a folder's files and a number that changes when any of them does."""
+    files = sorted((entry.path, *_signature(entry)) for entry in _walk(folder))
+    return sum(size for _, size, _ in files), zlib.crc32(repr(files).encode())
+
+
+def _walk(folder: Path) -> Iterator[os.DirEntry[str]]:
+    """Yield the regular files below a folder; one that cannot be read counts as empty."""
+    try:
+        entries = _entries(folder)
+    except (FileNotFoundError, PermissionError):
+        return
+    for entry in entries:
+        if entry.is_dir(follow_symlinks=False):
+            yield from _walk(Path(entry.path))
+        elif entry.is_file(follow_symlinks=False):
+            yield entry
+
+
+def _entries(folder: Path) -> list[os.DirEntry[str]]:
     with os.scandir(folder) as entries:
-        for entry in entries:
-            if entry.name in IGNORED_NAMES or entry.name.startswith("."):
-                continue
-            try:
-                if entry.is_dir(follow_symlinks=False):
-                    _walk(Path(entry.path), found)
-                elif entry.is_file(follow_symlinks=False) and _is_candidate(entry.name):
-                    status = entry.stat(follow_symlinks=False)
-                    found[Path(entry.path)] = (status.st_size, status.st_mtime_ns)
-            except (FileNotFoundError, PermissionError):
-                # Gone meanwhile, or closed: the files beside it are read all the same.
-                continue
+        return [
+            entry
+            for entry in entries
+            if entry.name not in IGNORED_NAMES and not entry.name.startswith(".")
+        ]
 
 
-def _is_candidate(name: str) -> bool:
-    lowered = name.lower()
-    return lowered.endswith(".zip") and not lowered.endswith(PARTIAL_ENDINGS)
+def _signature(entry: os.DirEntry[str]) -> tuple[int, int]:
+    status = entry.stat(follow_symlinks=False)
+    return status.st_size, status.st_mtime_ns
+
+
+def _is_zip(name: str) -> bool:
+    return name.lower().endswith(".zip")
 
 
 def opens(path: Path) -> bool:
     """Return whether a file opens as a zip: its central directory can be read."""
+    if path.is_dir():
+        return True
     try:
         with zipfile.ZipFile(path):
             return True

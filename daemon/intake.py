@@ -19,6 +19,7 @@ import msgspec
 from secdaemon.config.files import sync_folder
 from secdaemon.config.paths import Home
 from secdaemon.config.settings import Settings
+from secdaemon.daemon.inbox import folder_signature
 from secdaemon.state.machine import State
 from secdaemon.state.model import NewRun
 from secdaemon.state.runs import Taken, add_run, get_run, take_in
@@ -96,9 +97,13 @@ def _as_file(path: Path, archive: Path) -> Iterator[Path]:
             raise OSError(errno.EINVAL, "neither a file nor a folder", str(path))
         yield path
         return
+    before = folder_signature(path)
     with tempfile.TemporaryDirectory(prefix=".folder.", dir=archive) as work:
         packed = Path(work) / "folder.zip"
         zip_folder(path, packed)
+        if folder_signature(path) != before:
+            msg = f"{path} changed while it was read"
+            raise ChangedError(msg)
         yield packed
 
 
@@ -154,8 +159,12 @@ def text_of(name: str) -> str:
 
 
 def _remove(path: Path) -> None:
+    """Remove a file, or a folder at once under a hidden name and then piece by piece."""
     if path.is_dir():
-        shutil.rmtree(path)
+        going = path.with_name(f".{path.name}.taken")
+        shutil.rmtree(going, ignore_errors=True)
+        path.rename(going)
+        shutil.rmtree(going)
     else:
         path.unlink(missing_ok=True)
 

@@ -49,6 +49,8 @@ LOOK_SECONDS = 1.0
 """How often the loop looks whether another process wrote to state.db (one PRAGMA)."""
 SCAN_SECONDS = 0.2
 """The inbox is read at most this often: a large file being copied in makes events without end."""
+GONE_SECONDS = 5.0
+"""How often an inbox that has gone (renamed, its volume unmounted) is looked for."""
 TROUBLE_SECONDS = 5.0
 PROGRESS_SECONDS = 1.0
 """Progress is written to state.db at most this often."""
@@ -200,10 +202,11 @@ class Loop:
         self._scanned_at, self._scan_at, self._hinted = now, 0.0, False
         folder = Path(self.settings.inbox.dir)
         try:
-            folder.mkdir(parents=True, exist_ok=True)
             self._tracker.observe(scan(folder), now)
         except OSError as error:
-            set_problem(self.store, "inbox", f"inbox {folder}: {error.strerror or error}", now)
+            text = f"inbox {folder}: {error.strerror or error}; it is looked for until it is back"
+            set_problem(self.store, "inbox", text, now)
+            self._scan_at = now + GONE_SECONDS
             return
         set_problem(self.store, "inbox", None, now)
         for path in list(self._tracker.complete(now)):

@@ -7,6 +7,7 @@ and the watcher is looked after here.
 
 import logging
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -55,7 +56,9 @@ class Waker:
         self._scheduler.add_job(self.care, "interval", seconds=CARE_SECONDS)
 
     def __enter__(self) -> Self:
-        """Start watching."""
+        """Start watching, in a folder that is made for the first time here."""
+        with suppress(OSError):
+            self._folder.mkdir(parents=True, exist_ok=True)
         self.care()
         self._scheduler.start()
         return self
@@ -72,13 +75,11 @@ class Waker:
 
     def care(self) -> None:
         """Start the watcher again where it died, or where the folder is another one now."""
-        try:
-            self._folder.mkdir(parents=True, exist_ok=True)
-            inode = self._folder.stat().st_ino
-        except OSError:
+        if not self._folder.is_dir():
             # The loop's own scan says so in `status`; here there is nothing to watch.
             self._unwatch()
             return
+        inode = self._folder.stat().st_ino
         if self._observer is not None and self._observer.is_alive() and inode == self._watched:
             return
         self._unwatch()

@@ -194,10 +194,28 @@ def test_a_closed_folder_hides_no_other(tmp_path: Path) -> None:
 
 
 def test_opens_tells_zips_from_the_rest(good: Path, tmp_path: Path) -> None:
-    """A missing file, a folder, text and half a zip do not open."""
+    """A missing file, text and half a zip do not open; a folder always does."""
     assert opens(good)
+    assert opens(tmp_path)
     assert not opens(tmp_path / "absent.zip")
-    assert not opens(tmp_path)
     half = tmp_path / "half.zip"
     half.write_bytes(good.read_bytes()[:-30])
     assert not opens(half)
+
+
+def test_a_folder_moved_in_whole_is_one_artifact(good: Path, tmp_path: Path) -> None:
+    """Files that are no zips make their folder at the top the artifact; zips alone stand alone."""
+    inbox = tmp_path / "folders"
+    for name in ("run-1/semgrep/out.json", "run-1/tool.zip", "zips/a.zip", "zips/deep/b.zip"):
+        (inbox / name).parent.mkdir(parents=True, exist_ok=True)
+        (inbox / name).write_bytes(good.read_bytes())
+    assert set(scan(inbox)) == {
+        inbox / "run-1",
+        inbox / "zips" / "a.zip",
+        inbox / "zips" / "deep" / "b.zip",
+    }
+    before = scan(inbox)[inbox / "run-1"]
+    (inbox / "run-1" / "semgrep" / "more.json").write_text("{}")
+    assert scan(inbox)[inbox / "run-1"] != before
+    (inbox / "run-1" / "late.sarif.part").write_text("")
+    assert inbox / "run-1" not in scan(inbox)

@@ -34,8 +34,12 @@ def test_a_folder_put_in_the_inboxs_place_is_watched_instead(
     with Waker(settings, hinted.set) as waker:
         inbox.rename(home.root / "away")
         waker.care()
-        hinted.clear()
         make_zip(inbox / "scan.zip")
+        hinted.clear()
+        waker.care()
+        assert hinted.is_set()
+        hinted.clear()
+        make_zip(inbox / "another.zip")
         assert hinted.wait(SECONDS)
 
 

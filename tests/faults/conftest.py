@@ -39,7 +39,7 @@ gates: {improvement: false}
 publish: {target: folder}
 schedule: {backoff_seconds: 0.2, nice: 0}
 """
-DEADLINE_SECONDS = 300.0
+DEADLINE_SECONDS = 60.0
 """How long a process may take before a test gives up on it; a machine may be busy."""
 LOOK_SECONDS = 0.001
 """The shortest step lives for a twentieth of a second."""
