@@ -5,7 +5,9 @@ from typing import Any
 
 import msgspec
 
+from secdaemon.pipeline.findings.clean import cleaned
 from secdaemon.pipeline.findings.document import each_object
+from secdaemon.pipeline.findings.identity import Identities, content
 from secdaemon.pipeline.findings.model import Finding, Source
 from secdaemon.pipeline.findings.redact import Redactor
 
@@ -15,7 +17,10 @@ class UnusableError(Exception):
 
 
 class Results(msgspec.Struct, frozen=True, kw_only=True):
-    """What a file says, before it is redacted; `complaints` is how often its scanner failed."""
+    """What a file says; `complaints` is how often its scanner failed.
+
+    Findings are redacted and have their ids; the reasons of rejected results are as they came.
+    """
 
     tools: tuple[str, ...]
     findings: tuple[Finding, ...]
@@ -30,14 +35,15 @@ class Gatherer:
         """Start empty for the artifact's member of that name."""
         self.secrets = secrets
         self.complaints = 0
-        self._member = member
+        self.member = member
+        self.identities = Identities()
         self._tools: list[str] = []
         self._findings: list[Finding] = []
         self._rejected: list[str] = []
 
     def source(self, pointer: str, tool: str) -> tuple[Source, ...]:
         """Where a finding of this file was read."""
-        return (Source(self._member, pointer, tool),)
+        return (Source(self.member, pointer, tool),)
 
     def scanned_by(self, tool: str) -> None:
         """Note a tool of this file, also where it found nothing."""
@@ -45,7 +51,13 @@ class Gatherer:
             self._tools.append(tool)
 
     def add(self, finding: Finding) -> None:
-        """Take a finding in."""
+        """Take in a finding as it was parsed."""
+        clean = cleaned(finding, self.secrets)
+        identifier = self.identities.of(content(clean))
+        self.add_finished(msgspec.structs.replace(clean, id=identifier))
+
+    def add_finished(self, finding: Finding) -> None:
+        """Take in a finding that is redacted and has its id from `identities`."""
         self.scanned_by(finding.tool)
         self._findings.append(finding)
 
@@ -74,7 +86,7 @@ class Gatherer:
             for finding in (found,) if isinstance(found, Finding) else tuple(found):
                 self.add(finding)
         except UnusableError as error:
-            self._rejected.append(f"{self._member}#{pointer}: {error}")
+            self._rejected.append(f"{self.member}#{pointer}: {error}")
 
     def results(self) -> Results:
         """All that was collected."""

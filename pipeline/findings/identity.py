@@ -2,7 +2,6 @@
 
 import hashlib
 import re
-from collections import Counter
 from collections.abc import Iterable, Iterator
 
 import msgspec
@@ -36,21 +35,33 @@ def place_key(finding: Finding) -> PlaceKey:
 
 def squeezed(text: str | None) -> str:
     """The text with every run of white space as one space, and without secrets' numbers."""
-    return _NUMBERED.sub(r"\1>", " ".join((text or "").split()))
+    single = " ".join((text or "").split())
+    return _NUMBERED.sub(r"\1>", single) if "<secret:" in single else single
+
+
+class Identities:
+    """Gives out ids; findings that are alike are told apart by their order."""
+
+    def __init__(self) -> None:
+        """Start without any."""
+        self._seen: dict[str, int] = {}
+
+    def of(self, content: str) -> str:
+        """The id of the next finding of this content."""
+        base = _hash(content)
+        count = self._seen[base] = self._seen.get(base, 0) + 1
+        return base if count == 1 else _hash(f"{base}\n{count}")
 
 
 def identified(findings: Iterable[Finding]) -> Iterator[Finding]:
-    """The findings with their ids; those that are alike are told apart by their order."""
-    seen: Counter[str] = Counter()
+    """The findings with their ids."""
+    identities = Identities()
     for finding in findings:
-        base = _content(finding)
-        seen[base] += 1
-        identifier = _hash(f"{base}\n{seen[base]}") if seen[base] > 1 else base
-        yield msgspec.structs.replace(finding, id=identifier)
+        yield msgspec.structs.replace(finding, id=identities.of(content(finding)))
 
 
-def _content(finding: Finding) -> str:
-    """The hash of what stays the same when lines move.
+def content(finding: Finding) -> str:
+    """What stays the same when lines move.
 
     A dependency is its package, version and advisory wherever it is found; anything else is its
     tool, rule and place, with the code in the place of the line where the scan quotes it.
@@ -58,12 +69,11 @@ def _content(finding: Finding) -> str:
     package = finding.package
     if finding.category is Category.DEPENDENCY and package:
         advisory = min(finding.aliases, default=finding.rule)
-        parts = ["dependency", package.name.lower(), package.version or "", advisory]
-        return _hash("\n".join(parts))
+        return "\n".join(["dependency", package.name.lower(), package.version or "", advisory])
     where = squeezed(finding.snippet) or str(finding.line)
     place = (finding.path, finding.target, finding.url, finding.method, finding.parameter)
     parts = [finding.tool, finding.rule, *(part or "" for part in place), where]
-    return _hash("\n".join([*parts, squeezed(finding.message)]))
+    return "\n".join([*parts, squeezed(finding.message)])
 
 
 def _hash(text: str) -> str:

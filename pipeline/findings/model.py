@@ -1,4 +1,7 @@
-"""A finding: one normalised result of one scanner, whatever format it came in."""
+"""A finding: one normalised result of one scanner, whatever format it came in.
+
+`gc=False`: these are trees of immutable values, in which no cycle can be, and there are many.
+"""
 
 from enum import StrEnum
 
@@ -26,7 +29,7 @@ class Category(StrEnum):
     WEB = "web"
 
 
-class VersionRange(msgspec.Struct, frozen=True, kw_only=True):
+class VersionRange(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One affected branch of a package, as an advisory states it; `introduced` "0" is always."""
 
     introduced: str | None = None
@@ -34,7 +37,7 @@ class VersionRange(msgspec.Struct, frozen=True, kw_only=True):
     last_affected: str | None = None
 
 
-class Package(msgspec.Struct, frozen=True, kw_only=True):
+class Package(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """The dependency that a finding is about."""
 
     name: str
@@ -46,7 +49,7 @@ class Package(msgspec.Struct, frozen=True, kw_only=True):
     """The affected branches, each with the version that fixes that branch."""
 
 
-class Source(msgspec.Struct, frozen=True):
+class Source(msgspec.Struct, frozen=True, gc=False):
     """Where a finding was read: the artifact's member, and the JSON pointer in it (RFC 6901)."""
 
     member: str
@@ -54,7 +57,7 @@ class Source(msgspec.Struct, frozen=True):
     tool: str
 
 
-class Edit(msgspec.Struct, frozen=True, kw_only=True):
+class Edit(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A replacement that a scanner proposes; columns are 1-based, the end is exclusive."""
 
     path: str
@@ -65,7 +68,7 @@ class Edit(msgspec.Struct, frozen=True, kw_only=True):
     text: str
 
 
-class Place(msgspec.Struct, frozen=True, kw_only=True):
+class Place(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One more place of the same finding: a file, an image, or a request."""
 
     path: str | None = None
@@ -80,7 +83,7 @@ class Place(msgspec.Struct, frozen=True, kw_only=True):
     evidence: str | None = None
 
 
-class Finding(msgspec.Struct, frozen=True, kw_only=True):
+class Finding(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One result; every text in it is already redacted and neutralised.
 
     `id` is content, made by `identity.py`: tool, rule, place and code where there is code, so that
@@ -146,7 +149,7 @@ class FileKind(StrEnum):
     NOT_A_SCAN = "not_a_scan"
 
 
-class FileReport(msgspec.Struct, frozen=True, kw_only=True):
+class FileReport(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """What was read from one member; `findings` counts all its results, whatever became of them."""
 
     path: str
@@ -157,7 +160,7 @@ class FileReport(msgspec.Struct, frozen=True, kw_only=True):
     error: str | None = None
 
 
-class Parsed(msgspec.Struct, frozen=True, kw_only=True):
+class Parsed(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """What one file holds: its report, its findings in file order, and what was unusable."""
 
     report: FileReport
@@ -166,7 +169,7 @@ class Parsed(msgspec.Struct, frozen=True, kw_only=True):
     """One reason for each result that could not be read as a finding."""
 
 
-class Counts(msgspec.Struct, frozen=True, kw_only=True):
+class Counts(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Conserved counts: `entered` is the sum of the other four."""
 
     entered: int = msgspec.field(name="in")
@@ -176,7 +179,7 @@ class Counts(msgspec.Struct, frozen=True, kw_only=True):
     rejected: int
 
 
-class Collected(msgspec.Struct, frozen=True, kw_only=True):
+class Collected(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """What one artifact holds; `files` is in path order, findings are in the order they were met.
 
     `duplicates` are the results that were folded into a kept finding; their sources stand there.

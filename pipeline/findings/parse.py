@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
+from secdaemon.pipeline.findings.clean import cleaned
 from secdaemon.pipeline.findings.dedupe import deduplicate
 from secdaemon.pipeline.findings.model import (
     Collected,
@@ -13,7 +14,7 @@ from secdaemon.pipeline.findings.model import (
     FileReport,
     Parsed,
 )
-from secdaemon.pipeline.findings.read import MAX_BYTES, cleaned, read_file
+from secdaemon.pipeline.findings.read import MAX_BYTES, read_file
 from secdaemon.pipeline.findings.redact import Redactor, neutralise
 
 

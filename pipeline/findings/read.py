@@ -1,9 +1,6 @@
 """One file of an artifact to its findings, by its content and never by its name."""
 
 from pathlib import Path
-from typing import Any
-
-import msgspec
 
 from secdaemon.pipeline.findings.document import (
     UnreadableError,
@@ -13,15 +10,12 @@ from secdaemon.pipeline.findings.document import (
 )
 from secdaemon.pipeline.findings.formats import format_of
 from secdaemon.pipeline.findings.gather import Gatherer, Results
-from secdaemon.pipeline.findings.identity import identified
-from secdaemon.pipeline.findings.model import FileKind, FileReport, Finding, Parsed
+from secdaemon.pipeline.findings.model import FileKind, FileReport, Parsed
 from secdaemon.pipeline.findings.redact import Redactor, neutralise
 from secdaemon.pipeline.findings.unsupported import unsupported_json, unsupported_xml
 
 MAX_BYTES = 256 * 2**20
 """A larger file is refused here: the largest scan outputs that people report are under 200 MB."""
-_UNTOUCHED = frozenset({"sources", "id", "tool", "severity", "category"})
-_TEXTS = tuple(name for name in Finding.__struct_fields__ if name not in _UNTOUCHED)
 
 
 def read_file(
@@ -44,7 +38,7 @@ def read_file(
 
 def read_bytes(data: bytes, member: str, secrets: Redactor) -> Parsed:
     """The same for bytes in memory."""
-    if not data.strip():
+    if not data or data.isspace():
         return _unread(member, f"The file is empty ({len(data)} bytes).")
     try:
         if not looks_like_json(data):
@@ -87,7 +81,11 @@ def _read_json(data: bytes, member: str, secrets: Redactor) -> Parsed:
     known = None if named else format_of(document)
     if known is None:
         return _not_read(member, named)
+    before = secrets.known
     results = known.parse(document, Gatherer(member, secrets))
+    if secrets.known > before:
+        # The file names secrets, which may stand in what was read before them, too.
+        results = known.parse(document, Gatherer(member, secrets))
     return _parsed(results, member, known.name, secrets)
 
 
@@ -104,35 +102,5 @@ def _parsed(results: Results, member: str, format_name: str, secrets: Redactor) 
         if results.complaints
         else None,
     )
-    clean = (cleaned(finding, secrets) for finding in results.findings)
     rejected = tuple(secrets.redact(reason) for reason in results.rejected)
-    return Parsed(report=report, findings=tuple(identified(clean)), rejected=rejected)
-
-
-def cleaned(finding: Finding, secrets: Redactor) -> Finding:
-    """The finding with every text redacted and neutralised."""
-    changes: dict[str, Any] = {}
-    for name in _TEXTS:
-        value = getattr(finding, name)
-        if value and (clean := _clean(value, secrets)) is not value:
-            changes[name] = clean
-    return msgspec.structs.replace(finding, **changes) if changes else finding
-
-
-def _clean(value: Any, secrets: Redactor) -> Any:
-    """The value with every string in it redacted, of the same type; itself if nothing changed.
-
-    Enum members are strings too, and are left alone.
-    """
-    if type(value) is str:
-        clean = secrets.redact(value)
-        return value if clean == value else clean
-    if isinstance(value, tuple):
-        items = tuple(_clean(item, secrets) for item in value)
-        return value if items == value else items
-    if isinstance(value, dict):
-        return {_clean(k, secrets): _clean(item, secrets) for k, item in value.items()}
-    if isinstance(value, msgspec.Struct):
-        parts = {name: _clean(getattr(value, name), secrets) for name in value.__struct_fields__}
-        return msgspec.structs.replace(value, **parts)
-    return value
+    return Parsed(report=report, findings=results.findings, rejected=rejected)

@@ -8,14 +8,20 @@ nothing about the value. Applying it twice changes nothing more.
 """
 
 import re
-from functools import partial
+from functools import lru_cache, partial
 
 from secdaemon.pipeline.findings.secret_rules import SecretRule, is_secret, rules_for
 
 _MIN_LITERAL = 6
 """A named secret shorter than this stands in too many innocent words to be replaced everywhere."""
 _MIN_PHRASE = 16
+_FEW_LITERALS = 32
 _MAX_PASSES = 20
+_REMEMBERED_TEXTS = 4096
+REMEMBERED_LENGTH = 4096
+"""Characters; a longer text is redacted again each time, so that memory is bounded."""
+_PLAIN = bytes([*b"\n\t", *range(0x20, 0x7F)])
+"""What an ASCII text may hold without acting on anyone by a single character."""
 
 _ESCAPES = re.compile(
     r"\x1b(?:\[[0-?]{0,64}[ -/]{0,8}[@-~]"
@@ -45,6 +51,7 @@ _HOME = re.compile(
     r"(?:/|\\{1,2})(?:home|Users|Documents and Settings)(?:/|\\{1,2})"
     r"(?P<user>[A-Za-z][A-Za-z0-9._-]{0,63})(?![A-Za-z0-9._(-])"
 )
+_HOME_MARKS = ("home", "Users", "Documents and Settings")
 _WORKFLOW_COMMAND = re.compile(
     r"^(?P<blank>[ \t]*)::(?=(?:error|warning|notice|debug|group|endgroup|add-mask|save-state"
     r"|set-output|set-env|add-path|stop-commands|echo|add-matcher|remove-matcher)[ :])",
@@ -59,7 +66,8 @@ class Redactor:
         """Start without any known value."""
         self._numbers: dict[str, dict[str, int]] = {}
         self._literals: dict[str, str] = {}
-        self._done: dict[str, str] = {}
+        self._starts: dict[str, list[str]] = {}
+        self._redact_once = lru_cache(_REMEMBERED_TEXTS)(self._redact)
 
     def placeholder(self, kind: str, value: str, *, everywhere: bool = False) -> str:
         """The placeholder of a value that is known to be secret.
@@ -89,17 +97,14 @@ class Redactor:
             is_phrase = " " in literal and len(literal) < _MIN_PHRASE
             if len(literal) < _MIN_LITERAL or is_phrase or "***" in literal:
                 continue
-            if not literal.startswith("-----"):
-                self._literals.setdefault(literal, placeholder)
-        self._done.clear()
+            if not literal.startswith("-----") and literal not in self._literals:
+                self._literals[literal] = placeholder
+                self._starts.setdefault(literal[:_MIN_LITERAL], []).append(literal)
+        self._redact_once.cache_clear()
 
     def redact(self, text: str) -> str:
         """The text without secrets, e-mail addresses, home folders and acting characters."""
-        known = self._done.get(text)
-        if known is None:
-            known = self._redact(text)
-            self._done[text] = known
-        return known
+        return self._redact_once(text) if len(text) <= REMEMBERED_LENGTH else self._redact(text)
 
     def _redact(self, text: str) -> str:
         """Pass over the text until nothing more is found: one hidden value may uncover another."""
@@ -113,9 +118,9 @@ class Redactor:
     def _pass(self, text: str) -> str:
         clean = self._hide_literals(text)
         for rule in rules_for(clean):
-            clean = rule.pattern.sub(partial(self._hide, rule), clean)
+            clean = rule.sub(partial(self._hide, rule), clean)
         clean = _EMAIL.sub("<email>", clean) if "@" in clean else clean
-        return _HOME.sub("~", clean)
+        return _HOME.sub("~", clean) if any(mark in clean for mark in _HOME_MARKS) else clean
 
     def _hide(self, rule: SecretRule, match: re.Match[str]) -> str:
         """The match with its value replaced, or as it is where the value is no secret."""
@@ -129,10 +134,18 @@ class Redactor:
         return whole[:start] + self._number(rule.kind, value) + whole[end:]
 
     def _hide_literals(self, text: str) -> str:
-        for literal in sorted(self._literals, key=len, reverse=True):
+        for literal in sorted(self._candidates(text), key=len, reverse=True):
             if literal in text:
                 text = text.replace(literal, self._literals[literal])
         return text
+
+    def _candidates(self, text: str) -> list[str]:
+        """The literals that may stand in the text: by their first characters, if there are many."""
+        if len(self._literals) <= _FEW_LITERALS:
+            return list(self._literals)
+        places = range(len(text) - _MIN_LITERAL + 1)
+        begun = self._starts.keys() & {text[at : at + _MIN_LITERAL] for at in places}
+        return [literal for start in sorted(begun) for literal in self._starts[start]]
 
     def _number(self, kind: str, value: str) -> str:
         numbers = self._numbers.setdefault(kind, {})
@@ -151,8 +164,9 @@ def neutralise(text: str) -> str:
     `\n`, lone surrogates `?`; chat-template tokens and workflow commands keep their letters, set
     apart by spaces so that no tokenizer and no runner takes them for its own.
     """
-    if text.isascii() and text.isprintable() and not _ROLE_TOKEN.search(text):
-        return _WORKFLOW_COMMAND.sub(r"\g<blank>: :", text)
+    if text.isascii() and (text.isprintable() or not text.encode().translate(None, _PLAIN)):
+        clean = _ROLE_TOKEN.sub(_set_apart, text) if "<" in text or "[" in text else text
+        return _WORKFLOW_COMMAND.sub(r"\g<blank>: :", clean) if "::" in clean else clean
     clean = _ESCAPES.sub("", _BREAKS.sub("\n", text))
     clean = _SURROGATES.sub("?", _INVISIBLE.sub("", clean))
     clean = _ROLE_TOKEN.sub(_set_apart, clean)

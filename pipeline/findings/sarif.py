@@ -1,6 +1,5 @@
 """SARIF 2.1.0 of any tool (OASIS Standard, 27 March 2020); section numbers below are its own."""
 
-from collections.abc import Iterator
 from typing import Any
 
 import msgspec
@@ -11,7 +10,8 @@ from secdaemon.pipeline.findings.document import Document, decoded, raw_items, r
 from secdaemon.pipeline.findings.gather import Gatherer, Results, UnusableError
 from secdaemon.pipeline.findings.identifiers import advisories_in, cwes_in, tool_name
 from secdaemon.pipeline.findings.model import Category, Finding, Severity
-from secdaemon.pipeline.findings.sarif_places import Places, code_flow, edits
+from secdaemon.pipeline.findings.sarif_plain import PlainResults
+from secdaemon.pipeline.findings.sarif_places import Places, code_flow, edits, fingerprints
 from secdaemon.pipeline.findings.sarif_rules import Rule, Rules, rules_of
 from secdaemon.pipeline.findings.secret_scans import hide_in_text, is_secret_rule, secret_kind
 from secdaemon.pipeline.findings.shape import (
@@ -25,8 +25,6 @@ from secdaemon.pipeline.findings.shape import (
     words,
 )
 
-_ABOUT_PEOPLE = frozenset({"email", "author", "date", "commitMessage"})
-_NO_FINGERPRINT = frozenset({"requires login", "[line-hash]"})
 _NOT_FAILED = frozenset({"pass", "notApplicable"})
 _CONFIGURATION_TOOLS = frozenset({"checkov", "kics", "tfsec", "terrascan", "dockle", "hadolint"})
 
@@ -39,11 +37,12 @@ def recognise(document: Document) -> bool:
 def parse(document: Document, gather: Gatherer) -> Results:
     """Every result of every run."""
     for position, raw in enumerate(raw_items(document.members["runs"])):
-        _read_run(raw_members(raw), f"/runs/{position}", gather)
+        _read_run(raw, f"/runs/{position}", gather)
     return gather.results()
 
 
-def _read_run(members: dict[str, msgspec.Raw], pointer: str, gather: Gatherer) -> None:
+def _read_run(raw: msgspec.Raw, pointer: str, gather: Gatherer) -> None:
+    members = raw_members(raw)
     if not members:
         return
     run = _Run(members, gather)
@@ -51,7 +50,15 @@ def _read_run(members: dict[str, msgspec.Raw], pointer: str, gather: Gatherer) -
     results = raw_items(members.get("results"))
     if not results or run.tool != "unknown":
         gather.scanned_by(run.tool)
-    gather.each(results, f"{pointer}/results", run.finding)
+    plain = PlainResults(gather, run.finding, run.bases)
+    pointer = f"{pointer}/results/"
+    for position, result in enumerate(results):
+        place = f"{pointer}{position}"
+        found = plain.finding(result, place)
+        if found is None:
+            gather.one(decoded(result), place, run.finding)
+        else:
+            gather.add_finished(found)
 
 
 class _Run:
@@ -66,10 +73,9 @@ class _Run:
         self.tool = tool_name(text(driver.get("name")))
         self._version = word(driver.get("semanticVersion")) or word(driver.get("version"))
         image = text(mapping(decoded(members.get("properties"))).get("imageName"))
+        self.bases = decoded(members.get("originalUriBaseIds"))
         self._places = Places(
-            bases=decoded(members.get("originalUriBaseIds")),
-            artifacts=decoded(members.get("artifacts")),
-            image=image,
+            bases=self.bases, artifacts=decoded(members.get("artifacts")), image=image
         )
 
     def failures(self) -> int:
@@ -112,7 +118,7 @@ class _Run:
             places=places[1:],
             edits=edits(result, self._places),
             flow=code_flow(result, self._places),
-            fingerprints=_fingerprints(result),
+            fingerprints=fingerprints(result.get("partialFingerprints"), result.get("fingerprints")),
             baseline=text(result.get("baselineState")),
             suppression=_suppression(result),
             sources=self._gather.source(pointer, tool),
@@ -210,19 +216,6 @@ def _category(tool: str, rule: Rule, advisory: Advisory | None) -> Category:
     if tool in _CONFIGURATION_TOOLS or rule.name == "Misconfiguration":
         return Category.CONFIGURATION
     return Category.WEB if tool == "zap" else Category.CODE
-
-
-def _fingerprints(result: dict[str, Any]) -> dict[str, str]:
-    """Both kinds, with their versions in the key (sections 3.27.16 and 3.27.17)."""
-    return dict(_fingerprint_pairs(result))
-
-
-def _fingerprint_pairs(result: dict[str, Any]) -> Iterator[tuple[str, str]]:
-    for kind in ("partialFingerprints", "fingerprints"):
-        for key, value in mapping(result.get(kind)).items():
-            found = text(value)
-            if found and found not in _NO_FINGERPRINT and key not in _ABOUT_PEOPLE:
-                yield key[:100], found[:300]
 
 
 def _suppression(result: dict[str, Any]) -> str | None:

@@ -1,4 +1,4 @@
-"""Where a SARIF result points: locations, code flows and fixes (3.28-3.30, 3.36, 3.55)."""
+"""Where a SARIF result points: locations, code flows and fixes (3.28-3.30, 3.36, 3.55), and its fingerprints."""
 
 from typing import Any
 
@@ -10,6 +10,8 @@ from secdaemon.pipeline.findings.shape import at, code, line, mapping, mappings,
 
 _MAX_PLACES = 200
 _MAX_STEPS = 200
+_ABOUT_PEOPLE = frozenset({"email", "author", "date", "commitMessage"})
+_NO_FINGERPRINT = frozenset({"requires login", "[line-hash]"})
 
 
 class Places:
@@ -103,6 +105,16 @@ def _snippet(location: dict[str, Any]) -> str | None:
 def _logical_name(location: dict[str, Any]) -> str | None:
     first = at(sequence(location.get("logicalLocations")), 0)
     return text(first.get("fullyQualifiedName")) or text(first.get("name"))
+
+
+def fingerprints(*stated: Any) -> dict[str, str]:
+    """Both kinds, with their versions in the key (sections 3.27.16 and 3.27.17)."""
+    return {
+        key[:100]: found[:300]
+        for prints in stated
+        for key, value in mapping(prints).items()
+        if (found := text(value)) and found not in _NO_FINGERPRINT and key not in _ABOUT_PEOPLE
+    }
 
 
 def code_flow(result: dict[str, Any], places: Places) -> tuple[str, ...]:

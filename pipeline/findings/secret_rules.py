@@ -239,9 +239,14 @@ RUN = 15
 """The shortest run of token characters in a rule of tokens: a Slack token's."""
 _TOKEN_CHARACTERS = frozenset(b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-")
 _LOWER_TOKENS = bytes(c if c in _TOKEN_CHARACTERS else 32 for c in range(256)).lower()
-_ALWAYS = tuple(rule for rule in RULES if not rule.run)
-_RUNS = tuple(rule for rule in RULES if rule.run)
-_ROOTS = tuple(
+_MARKS_BEFORE = frozenset(
+    mark
+    for rule in RULES
+    for mark in rule.marks
+    if rule.run and not set(mark.encode()) <= _TOKEN_CHARACTERS
+)
+"""Marks that stand before the run and not in it."""
+ROOTS = tuple(
     "pass pwd secret token key credential session cookie aws bearer basic digest :// gl eyj atatt3 "
     "-----begin hooks.slack.com".split()
 )
@@ -253,13 +258,15 @@ def rules_for(text: str) -> list[SecretRule]:
     lower = text.lower()
     if not text.isascii():
         return [rule for rule in RULES if _is_marked(rule, lower)]
-    found: list[SecretRule] = []
-    if any(root in lower for root in _ROOTS):
-        found = [rule for rule in _ALWAYS if _is_marked(rule, lower)]
-    if runs := _long_runs(text):
-        found += (rule for rule in _RUNS if _is_marked_run(rule, lower, runs))
-        found.sort(key=RULES.index)
-    return found
+    rooted = any([root in lower for root in ROOTS])  # noqa: C419 - a generator takes twice as long
+    runs = _long_runs(text)
+    if not rooted and not runs:
+        return []
+    return [
+        rule
+        for rule in RULES
+        if (_is_marked_run(rule, lower, runs) if rule.run else rooted and _is_marked(rule, lower))
+    ]
 
 
 def _is_marked(rule: SecretRule, lower: str) -> bool:
@@ -268,12 +275,7 @@ def _is_marked(rule: SecretRule, lower: str) -> bool:
 
 def _is_marked_run(rule: SecretRule, lower: str, runs: str) -> bool:
     """As `_is_marked`; a mark of token characters stands in the run itself."""
-    return any(mark in (lower if mark in _MARKS_BEFORE else runs) for mark in rule.marks)
-
-
-_MARKS_BEFORE = frozenset(
-    mark for rule in _RUNS for mark in rule.marks if not set(mark.encode()) <= _TOKEN_CHARACTERS
-)
+    return bool(runs) and any(mark in (lower if mark in _MARKS_BEFORE else runs) for mark in rule.marks)
 
 
 def _long_runs(text: str) -> str:

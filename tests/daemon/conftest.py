@@ -114,6 +114,7 @@ class Driven:
 def make_loop(home: Home, settings: Settings, store: Store) -> Iterator[Callable[..., Driven]]:
     """Yield a maker of driven loops; their workers are ended with the test."""
     made: list[Loop] = []
+    (home.root / "inbox").mkdir(exist_ok=True)
 
     def make(chosen: Settings = settings, **more: object) -> Driven:
         loop = Loop(home, chosen, store, **more)

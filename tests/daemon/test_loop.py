@@ -302,3 +302,19 @@ def test_a_loop_for_one_run_leaves_the_others_alone(
     assert get_run(store, runs[0]).reason == "fine-tuning was not asked for"
     assert state(store, runs[1]) is State.RECEIVED
     assert len(newest_runs(store, -1)) == 2
+
+
+def test_a_folder_moved_in_is_taken_whole(
+    home: Home, store: Store, make_loop: MakeLoop, make_sarif: Callable[[str, int], str]
+) -> None:
+    """It becomes one run of its name, and leaves the inbox once that is recorded."""
+    inbox = home.root / "inbox"
+    (inbox / "nightly" / "semgrep").mkdir(parents=True)
+    (inbox / "nightly" / "semgrep" / "out.sarif").write_text(make_sarif("a", 6))
+    (inbox / "nightly" / "notes.txt").write_text("unrelated")
+    driven = make_loop()
+    driven.tick()
+    driven.tick(1.0)
+    run = only(store)
+    assert (run.name, run.kind, run.state) == ("nightly", "inbox", State.RECEIVED)
+    assert not list(inbox.iterdir())

@@ -1,0 +1,212 @@
+"""The common shape of a SARIF result, read with as little work as it needs.
+
+Most results of most scans have a rule, a message and one place, and thousands of them share the
+rule. What the rule says is read once by `sarif`, the way that any result is read, and kept as a
+redacted finding; only message, place and fingerprints are put in. A result of any other shape is
+left to `sarif`. For every result that is not, the finding is the one that `sarif` would make.
+"""
+
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Any
+
+import msgspec
+
+from secdaemon.pipeline.findings.advisory_text import advisory_in
+from secdaemon.pipeline.findings.clean import cleaned
+from secdaemon.pipeline.findings.document import decoded
+from secdaemon.pipeline.findings.gather import Gatherer, UnusableError
+from secdaemon.pipeline.findings.identity import squeezed
+from secdaemon.pipeline.findings.model import Category, Finding, Source
+from secdaemon.pipeline.findings.paths import clean_uri
+from secdaemon.pipeline.findings.redact import REMEMBERED_LENGTH
+from secdaemon.pipeline.findings.sarif_places import fingerprints
+from secdaemon.pipeline.findings.shape import code, text
+
+_REMEMBERED = 1024
+_MAX_LINE = 2**31
+_ABSENT = msgspec.Raw()
+_PUT_IN = frozenset({"locations", "fingerprints", "partialFingerprints"})
+_Native = msgspec.Raw
+_Template = tuple[Finding, str]
+
+
+class _Snippet(msgspec.Struct, gc=False):
+    text: str = ""
+
+
+class _Region(msgspec.Struct, gc=False, rename="camel"):
+    start_line: int = 0
+    end_line: int = 0
+    start_column: int = 0
+    end_column: int = 0
+    snippet: _Snippet | None = None
+
+
+class _Artifact(msgspec.Struct, gc=False, rename="camel"):
+    uri: str
+    uri_base_id: str = ""
+
+
+class _Physical(msgspec.Struct, gc=False, rename="camel"):
+    artifact_location: _Artifact
+    region: _Region
+    context_region: _Native = _ABSENT
+
+
+class _Location(msgspec.Struct, gc=False, rename="camel"):
+    physical_location: _Physical
+
+
+class _Message(msgspec.Struct, gc=False):
+    text: str
+    arguments: tuple[_Native, ...] = ()
+
+
+class _Result(msgspec.Struct, gc=False, rename="camel"):
+    message: _Message
+    locations: tuple[_Location]
+    rule_id: str = ""
+    rule_index: int = -1
+    level: str = ""
+    fingerprints: dict[str, str] | None = None
+    partial_fingerprints: dict[str, str] | None = None
+    rule: _Native = _ABSENT
+    properties: _Native = _ABSENT
+    taxa: _Native = _ABSENT
+    kind: _Native = _ABSENT
+    baseline_state: _Native = _ABSENT
+    suppressions: tuple[_Native, ...] = ()
+    fixes: tuple[_Native, ...] = ()
+    code_flows: tuple[_Native, ...] = ()
+
+
+_decode = msgspec.json.Decoder(_Result).decode
+
+
+class PlainResults:
+    """Reads the plain results of one run; what it remembers is bounded."""
+
+    def __init__(
+        self, gather: Gatherer, read: Callable[[dict[str, Any], str], Finding], bases: Any
+    ) -> None:
+        """`read` makes a finding of any result; `bases` are the run's originalUriBaseIds."""
+        self._secrets = gather.secrets
+        self._identities = gather.identities
+        self._member = gather.member
+        self._read = read
+        self._bases = bases
+        self._templates: dict[Any, _Template | None] = {}
+        self._path = lru_cache(_REMEMBERED)(self._read_path)
+        self._told = lru_cache(_REMEMBERED)(self._read_message)
+        self._code = lru_cache(_REMEMBERED)(self._read_code)
+
+    def finding(self, raw: msgspec.Raw, pointer: str) -> Finding | None:
+        """The finished finding of a result; None for one that is not plain."""
+        try:
+            result = _decode(raw)
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            return None
+        if result.suppressions or result.fixes or result.code_flows or result.message.arguments:
+            return None
+        template = self._template(result, raw)
+        return None if template is None else self._placed(result, template, pointer)
+
+    def _placed(self, result: _Result, template: _Template, pointer: str) -> Finding | None:
+        """The template with the result's own message, place and fingerprints."""
+        place = result.locations[0].physical_location
+        region, where = place.region, place.artifact_location
+        line = region.start_line
+        path = self._path(where.uri, where.uri_base_id)
+        native = result.message.text
+        told = self._told(native) if len(native) <= REMEMBERED_LENGTH else self._read_message(native)
+        if told is None or path is None or not 0 < line < _MAX_LINE or _is_corner(region):
+            return None
+        snippet, squeezed_code = None, ""
+        if region.snippet is not None and (quoted := region.snippet.text):
+            read = self._code if len(quoted) <= REMEMBERED_LENGTH else self._read_code
+            snippet, squeezed_code = read(quoted)
+        if snippet is None and place.context_region is not _ABSENT:
+            return None
+        message, squeezed_message = told
+        known, start = template
+        identifier = self._identities.of(
+            f"{start}{path}\n\n\n\n\n{squeezed_code or line}\n{squeezed_message}"
+        )
+        return msgspec.structs.replace(
+            known,
+            id=identifier,
+            message=message,
+            path=path,
+            line=line,
+            end_line=_positive(region.end_line) or line,
+            column=_positive(region.start_column),
+            end_column=_positive(region.end_column),
+            snippet=snippet,
+            fingerprints=self._prints(result),
+            sources=(Source(self._member, pointer, known.tool),),
+        )
+
+    def _template(self, result: _Result, raw: msgspec.Raw) -> _Template | None:
+        """What is the same for every result of the rule, level and properties."""
+        parts = (result.rule, result.properties, result.taxa, result.kind, result.baseline_state)
+        key = (
+            result.rule_id,
+            result.rule_index,
+            result.level,
+            *(b"" if part is _ABSENT else bytes(part) for part in parts),
+        )
+        try:
+            return self._templates[key]
+        except KeyError:
+            if len(self._templates) >= _REMEMBERED:
+                self._templates.clear()
+            if advisory_in(text(result.message.text) or ""):
+                return None
+            made = self._templates[key] = self._new_template(raw)
+            return made
+
+    def _new_template(self, raw: msgspec.Raw) -> _Template | None:
+        """The finding of the result without its place; None for one that hides a secret."""
+        bare = {key: value for key, value in decoded(raw).items() if key not in _PUT_IN}
+        try:
+            finding = self._read(bare, "")
+        except UnusableError:
+            return None
+        if finding.category is Category.SECRET or finding.target:
+            return None
+        clean = cleaned(finding, self._secrets)
+        return clean, f"{clean.tool}\n{clean.rule}\n"
+
+    def _read_path(self, uri: str, base: str) -> str | None:
+        path = clean_uri(uri, base, self._bases)
+        return self._secrets.redact(path) if path else None
+
+    def _read_message(self, native: str) -> tuple[str, str] | None:
+        """The message, redacted, and as an id has it; None where it says more than a rule does."""
+        found = text(native)
+        if found is None or advisory_in(found):
+            return None
+        clean = self._secrets.redact(found)
+        return clean, squeezed(clean)
+
+    def _read_code(self, native: str) -> tuple[str | None, str]:
+        found = code(native)
+        clean = self._secrets.redact(found) if found else None
+        return clean, squeezed(clean)
+
+    def _prints(self, result: _Result) -> dict[str, str]:
+        if not result.partial_fingerprints and not result.fingerprints:
+            return {}
+        redact = self._secrets.redact
+        found = fingerprints(result.partial_fingerprints, result.fingerprints)
+        return {redact(key): redact(value) for key, value in found.items()}
+
+
+def _positive(number: int) -> int | None:
+    return number if 0 < number < _MAX_LINE else None
+
+
+def _is_corner(region: _Region) -> bool:
+    """Whether the region is at 1:1, which can mean "nowhere"; `sarif` knows."""
+    return region.start_line == 1 and region.end_column == 1
