@@ -11,10 +11,10 @@ from benchmarks.training import EXAMPLES
 from secdaemon.config.paths import Home
 from secdaemon.config.settings import load_settings
 from secdaemon.pipeline.__main__ import Line, Stop
-from secdaemon.pipeline.base_model import base_folder
 from secdaemon.pipeline.examples import read_jsonl, write_jsonl
-from secdaemon.pipeline.public_data import load
-from secdaemon.pipeline.train import TrainSpec, train
+from secdaemon.pipeline.public.data import load
+from secdaemon.pipeline.training.base_model import base_folder
+from secdaemon.pipeline.training.train import TrainSpec, train
 
 
 def main() -> None:

@@ -5,14 +5,14 @@ import re
 
 import msgspec
 
-from secdaemon.pipeline.advice import Advice, advise
-from secdaemon.pipeline.categories import category_of
-from secdaemon.pipeline.changes import describe
 from secdaemon.pipeline.examples import Example, conversation
 from secdaemon.pipeline.findings.model import Category, Finding, Package
-from secdaemon.pipeline.languages import NONE, language_of
-from secdaemon.pipeline.quote import fenced, inline, quoted
-from secdaemon.pipeline.scanner_edit import Applied, apply_edits
+from secdaemon.pipeline.fixes.advice import Advice, advise
+from secdaemon.pipeline.fixes.categories import category_of
+from secdaemon.pipeline.fixes.changes import describe
+from secdaemon.pipeline.fixes.languages import NONE, language_of
+from secdaemon.pipeline.fixes.quote import fenced, inline, quoted
+from secdaemon.pipeline.fixes.scanner_edit import Applied, apply_edits
 
 TASK = "fix_generation"
 

@@ -5,8 +5,8 @@ from typing import Any
 
 import msgspec
 
-from secdaemon.pipeline.base_model import load_base
 from secdaemon.pipeline.interface import Gate, PermanentError
+from secdaemon.pipeline.training.base_model import load_base
 
 PROMPT = "What is an SQL injection?"
 NEW_TOKENS = 8

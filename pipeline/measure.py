@@ -5,9 +5,9 @@ from pathlib import Path
 
 import msgspec
 
-from secdaemon.pipeline.evaluate import Evaluation, evaluate
 from secdaemon.pipeline.examples import Example
 from secdaemon.pipeline.interface import Job, Report
+from secdaemon.pipeline.training.evaluate import Evaluation, evaluate
 
 
 class Split(msgspec.Struct, frozen=True):

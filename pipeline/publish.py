@@ -10,12 +10,12 @@ from pathlib import Path
 import msgspec
 
 from secdaemon.config.files import copy_tree, staged_folder, sync_folder, write_file
-from secdaemon.pipeline import cards
+from secdaemon.pipeline.account import cards
+from secdaemon.pipeline.account.manifest import Manifest
+from secdaemon.pipeline.account.report import gather, render
 from secdaemon.pipeline.findings.redact import redact
 from secdaemon.pipeline.interface import EndRun, Job, PermanentError, PublishOutput
 from secdaemon.pipeline.layout import RunFolder
-from secdaemon.pipeline.manifest import Manifest
-from secdaemon.pipeline.report import gather, render
 
 TEXT_ENDINGS = frozenset({".json", ".jsonl", ".md", ".txt", ".jinja"})
 SPLITS = ("train", "valid", "test")

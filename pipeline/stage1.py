@@ -13,7 +13,6 @@ from pathlib import Path
 import msgspec
 
 from secdaemon.config.files import copy_tree, staged_folder, sync_folder, sync_tree, write_file
-from secdaemon.pipeline.base_model import base_folder, weights_hash
 from secdaemon.pipeline.examples import read_splits, write_splits
 from secdaemon.pipeline.interface import (
     ExampleCounts,
@@ -25,9 +24,10 @@ from secdaemon.pipeline.interface import (
 )
 from secdaemon.pipeline.layout import RunFolder, StageFolder
 from secdaemon.pipeline.measure import Split, measure
-from secdaemon.pipeline.public_data import TRANSFORM_VERSION, load, revisions
+from secdaemon.pipeline.public.data import TRANSFORM_VERSION, load, revisions
 from secdaemon.pipeline.splits import split
-from secdaemon.pipeline.train import TrainSpec, train
+from secdaemon.pipeline.training.base_model import base_folder, weights_hash
+from secdaemon.pipeline.training.train import TrainSpec, train
 
 RECORD_FILE = "stage1.json"
 LEFT_OUT_FILE = "left-out.json"

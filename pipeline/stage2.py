@@ -2,13 +2,13 @@
 
 from pathlib import Path
 
-from secdaemon.pipeline.base_model import base_folder
 from secdaemon.pipeline.examples import Example, Splits, read_jsonl, read_splits, write_splits
 from secdaemon.pipeline.interface import ExampleCounts, Job, Report, Stage2Output
 from secdaemon.pipeline.layout import RunFolder
 from secdaemon.pipeline.measure import Split, measure
 from secdaemon.pipeline.splits import replay, replay_count
-from secdaemon.pipeline.train import TrainSpec, train
+from secdaemon.pipeline.training.base_model import base_folder
+from secdaemon.pipeline.training.train import TrainSpec, train
 
 
 def run(job: Job, report: Report) -> Stage2Output:

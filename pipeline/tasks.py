@@ -17,7 +17,7 @@ from secdaemon.pipeline.layout import RunFolder
 
 def report(question: bytes) -> int:
     """Render a run's report from what is known of it, and print where it is."""
-    from secdaemon.pipeline.report import gather, render
+    from secdaemon.pipeline.account.report import gather, render
 
     job, state, reason = msgspec.json.decode(question, type=tuple[Job, str, str | None])
     folder = RunFolder(Path(job.run_dir))
@@ -38,8 +38,9 @@ def validate(question: bytes) -> int:
 
 def _checks(path: Path, settings: Settings) -> tuple[Gate, ...]:
     """Recognise what kind of model folder it is, and check it as that."""
-    from secdaemon.pipeline import gates, manifest
-    from secdaemon.pipeline.base_model import base_folder
+    from secdaemon.pipeline import gates
+    from secdaemon.pipeline.account import manifest
+    from secdaemon.pipeline.training.base_model import base_folder
 
     if (path / "run-manifest.json").is_file() and (path / "final-model").is_dir():
         path /= "final-model"
@@ -72,7 +73,7 @@ def doctor(question: bytes) -> int:
 def _diagnoses(settings: Settings) -> Iterator[dict[str, str | None]]:
     from importlib import metadata
 
-    from secdaemon.pipeline.base_model import base_folder
+    from secdaemon.pipeline.training.base_model import base_folder
 
     try:
         import mlx_lm  # noqa: F401 - whether it can be imported is the question

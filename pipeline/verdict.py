@@ -6,8 +6,9 @@ from pathlib import Path
 import msgspec
 
 from secdaemon.config.files import copy_tree, staged_folder, write_file
-from secdaemon.pipeline import cards, gates, manifest
-from secdaemon.pipeline.base_model import base_folder, weights_hash
+from secdaemon.pipeline import gates
+from secdaemon.pipeline.account import cards, manifest
+from secdaemon.pipeline.account.report import gather, render
 from secdaemon.pipeline.examples import read_splits
 from secdaemon.pipeline.interface import (
     EndRun,
@@ -20,9 +21,9 @@ from secdaemon.pipeline.interface import (
 )
 from secdaemon.pipeline.layout import RunFolder
 from secdaemon.pipeline.measure import Split, measure
-from secdaemon.pipeline.peft import to_peft
-from secdaemon.pipeline.report import gather, render
-from secdaemon.pipeline.retention import improvement, judge
+from secdaemon.pipeline.training.base_model import base_folder, weights_hash
+from secdaemon.pipeline.training.peft import to_peft
+from secdaemon.pipeline.training.retention import improvement, judge
 
 
 def run(job: Job, report: Report) -> RetentionOutput:

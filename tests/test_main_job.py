@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from secdaemon.pipeline.manifest import check
+from secdaemon.pipeline.account.manifest import check
 
 SETTINGS = """\
 inbox: {stable_seconds: 0.2}

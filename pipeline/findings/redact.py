@@ -10,6 +10,7 @@ nothing about the value. Applying it twice changes nothing more.
 import re
 from functools import lru_cache, partial
 
+from secdaemon.pipeline.findings.shape import MAX_TEXT
 from secdaemon.pipeline.findings.secret_rules import SecretRule, is_secret, rules_for
 
 _MIN_LITERAL = 6
@@ -17,9 +18,10 @@ _MIN_LITERAL = 6
 _MIN_PHRASE = 16
 _FEW_LITERALS = 32
 _MAX_PASSES = 20
-_REMEMBERED_TEXTS = 4096
-REMEMBERED_LENGTH = 4096
-"""Characters; a longer text is redacted again each time, so that memory is bounded."""
+_SHORT = 1024
+_REMEMBERED_SHORT = 8192
+_REMEMBERED_LONG = 512
+"""Texts of up to `shape.MAX_TEXT` characters: 20 MB at most, twice where much is redacted."""
 _PLAIN = bytes([*b"\n\t", *range(0x20, 0x7F)])
 """What an ASCII text may hold without acting on anyone by a single character."""
 
@@ -67,7 +69,8 @@ class Redactor:
         self._numbers: dict[str, dict[str, int]] = {}
         self._literals: dict[str, str] = {}
         self._starts: dict[str, list[str]] = {}
-        self._redact_once = lru_cache(_REMEMBERED_TEXTS)(self._redact)
+        self._redact_short = lru_cache(_REMEMBERED_SHORT)(self._redact)
+        self._redact_long = lru_cache(_REMEMBERED_LONG)(self._redact)
 
     def placeholder(self, kind: str, value: str, *, everywhere: bool = False) -> str:
         """The placeholder of a value that is known to be secret.
@@ -100,11 +103,14 @@ class Redactor:
             if not literal.startswith("-----") and literal not in self._literals:
                 self._literals[literal] = placeholder
                 self._starts.setdefault(literal[:_MIN_LITERAL], []).append(literal)
-        self._redact_once.cache_clear()
+        self._redact_short.cache_clear()
+        self._redact_long.cache_clear()
 
     def redact(self, text: str) -> str:
         """The text without secrets, e-mail addresses, home folders and acting characters."""
-        return self._redact_once(text) if len(text) <= REMEMBERED_LENGTH else self._redact(text)
+        if len(text) <= _SHORT:
+            return self._redact_short(text)
+        return self._redact_long(text) if len(text) <= MAX_TEXT else self._redact(text)
 
     def _redact(self, text: str) -> str:
         """Pass over the text until nothing more is found: one hidden value may uncover another."""

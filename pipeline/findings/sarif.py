@@ -10,8 +10,8 @@ from secdaemon.pipeline.findings.document import Document, decoded, raw_items, r
 from secdaemon.pipeline.findings.gather import Gatherer, Results, UnusableError
 from secdaemon.pipeline.findings.identifiers import advisories_in, cwes_in, tool_name
 from secdaemon.pipeline.findings.model import Category, Finding, Severity
-from secdaemon.pipeline.findings.sarif_plain import PlainResults
 from secdaemon.pipeline.findings.sarif_places import Places, code_flow, edits, fingerprints
+from secdaemon.pipeline.findings.sarif_plain import PlainResults
 from secdaemon.pipeline.findings.sarif_rules import Rule, Rules, rules_of
 from secdaemon.pipeline.findings.secret_scans import hide_in_text, is_secret_rule, secret_kind
 from secdaemon.pipeline.findings.shape import (
@@ -118,7 +118,9 @@ class _Run:
             places=places[1:],
             edits=edits(result, self._places),
             flow=code_flow(result, self._places),
-            fingerprints=fingerprints(result.get("partialFingerprints"), result.get("fingerprints")),
+            fingerprints=fingerprints(
+                result.get("partialFingerprints"), result.get("fingerprints")
+            ),
             baseline=text(result.get("baselineState")),
             suppression=_suppression(result),
             sources=self._gather.source(pointer, tool),

@@ -19,11 +19,10 @@ from secdaemon.pipeline.findings.gather import Gatherer, UnusableError
 from secdaemon.pipeline.findings.identity import squeezed
 from secdaemon.pipeline.findings.model import Category, Finding, Source
 from secdaemon.pipeline.findings.paths import clean_uri
-from secdaemon.pipeline.findings.redact import REMEMBERED_LENGTH
 from secdaemon.pipeline.findings.sarif_places import fingerprints
-from secdaemon.pipeline.findings.shape import code, text
+from secdaemon.pipeline.findings.shape import MAX_TEXT, code, text
 
-_REMEMBERED = 1024
+_REMEMBERED = 512
 _MAX_LINE = 2**31
 _ABSENT = msgspec.Raw()
 _PUT_IN = frozenset({"locations", "fingerprints", "partialFingerprints"})
@@ -119,12 +118,14 @@ class PlainResults:
         line = region.start_line
         path = self._path(where.uri, where.uri_base_id)
         native = result.message.text
-        told = self._told(native) if len(native) <= REMEMBERED_LENGTH else self._read_message(native)
+        told = (
+            self._told(native) if len(native) <= MAX_TEXT else self._read_message(native)
+        )
         if told is None or path is None or not 0 < line < _MAX_LINE or _is_corner(region):
             return None
         snippet, squeezed_code = None, ""
         if region.snippet is not None and (quoted := region.snippet.text):
-            read = self._code if len(quoted) <= REMEMBERED_LENGTH else self._read_code
+            read = self._code if len(quoted) <= MAX_TEXT else self._read_code
             snippet, squeezed_code = read(quoted)
         if snippet is None and place.context_region is not _ABSENT:
             return None

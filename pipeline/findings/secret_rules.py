@@ -8,7 +8,7 @@ matches plain words and hashes.
 
 import re
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from math import log2
 
 import msgspec
@@ -55,7 +55,7 @@ def _positions(text: str, words: tuple[str, ...]) -> list[int]:
     return sorted(found)
 
 
-def _rule(  # noqa: PLR0913 - one line a rule in the table below
+def _rule(
     kind: str,
     marks: str,
     pattern: str,
@@ -217,7 +217,13 @@ RULES: tuple[SecretRule, ...] = (
         2.2,
         starts="<",
     ),
-    _rule("credential", _NAME_MARKS, r"(?i:" + _NAMES + r")[\w.-]{0,20}" + _PAIRED + _QUOTED, 3.0, starts=_NAME_STARTS),
+    _rule(
+        "credential",
+        _NAME_MARKS,
+        r"(?i:" + _NAMES + r")[\w.-]{0,20}" + _PAIRED + _QUOTED,
+        3.0,
+        starts=_NAME_STARTS,
+    ),
     _rule(
         "credential",
         _NAME_MARKS,
@@ -239,13 +245,8 @@ RUN = 15
 """The shortest run of token characters in a rule of tokens: a Slack token's."""
 _TOKEN_CHARACTERS = frozenset(b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-")
 _LOWER_TOKENS = bytes(c if c in _TOKEN_CHARACTERS else 32 for c in range(256)).lower()
-_MARKS_BEFORE = frozenset(
-    mark
-    for rule in RULES
-    for mark in rule.marks
-    if rule.run and not set(mark.encode()) <= _TOKEN_CHARACTERS
-)
-"""Marks that stand before the run and not in it."""
+_SHAPES = bytes(120 if c in _TOKEN_CHARACTERS else 32 for c in range(256))
+_LONG_SHAPE = b"x" * RUN
 ROOTS = tuple(
     "pass pwd secret token key credential session cookie aws bearer basic digest :// gl eyj atatt3 "
     "-----begin hooks.slack.com".split()
@@ -253,34 +254,48 @@ ROOTS = tuple(
 """Every mark of a rule without a run holds one of these."""
 
 
+def _by_word(words: Iterable[str], *, run: bool) -> dict[str, tuple[int, ...]]:
+    """For each word the positions in RULES of the rules that have it in a mark."""
+    return {
+        word: tuple(
+            position
+            for position, rule in enumerate(RULES)
+            if rule.run is run and any(word in mark for mark in rule.marks)
+        )
+        for word in words
+    }
+
+
+_BY_ROOT = _by_word(ROOTS, run=False)
+_BY_RUN_MARK = _by_word((mark for rule in RULES if rule.run for mark in rule.marks), run=True)
+_IN_RUNS = {
+    mark: rules for mark, rules in _BY_RUN_MARK.items() if set(mark.encode()) <= _TOKEN_CHARACTERS
+}
+_BEFORE_RUNS = {mark: rules for mark, rules in _BY_RUN_MARK.items() if mark not in _IN_RUNS}
+
+
 def rules_for(text: str) -> list[SecretRule]:
     """The rules that a text can match at all, in the order of the table."""
     lower = text.lower()
     if not text.isascii():
         return [rule for rule in RULES if _is_marked(rule, lower)]
-    rooted = any([root in lower for root in ROOTS])  # noqa: C419 - a generator takes twice as long
-    runs = _long_runs(text)
-    if not rooted and not runs:
-        return []
-    return [
-        rule
-        for rule in RULES
-        if (_is_marked_run(rule, lower, runs) if rule.run else rooted and _is_marked(rule, lower))
-    ]
+    found = {n for root, rules in _BY_ROOT.items() if root in lower for n in rules}
+    if runs := _long_runs(text):
+        found.update(n for mark, rules in _IN_RUNS.items() if mark in runs for n in rules)
+        found.update(n for mark, rules in _BEFORE_RUNS.items() if mark in lower for n in rules)
+    return [rule for n in sorted(found) if _is_marked(rule := RULES[n], lower)]
 
 
 def _is_marked(rule: SecretRule, lower: str) -> bool:
     return rule.also in lower and any(mark in lower for mark in rule.marks)
 
 
-def _is_marked_run(rule: SecretRule, lower: str, runs: str) -> bool:
-    """As `_is_marked`; a mark of token characters stands in the run itself."""
-    return bool(runs) and any(mark in (lower if mark in _MARKS_BEFORE else runs) for mark in rule.marks)
-
-
 def _long_runs(text: str) -> str:
     """The runs of at least RUN token characters of an ASCII text, in lower case."""
-    words = text.encode().translate(_LOWER_TOKENS).split()
+    data = text.encode()
+    if _LONG_SHAPE not in data.translate(_SHAPES):
+        return ""
+    words = data.translate(_LOWER_TOKENS).split()
     return b" ".join(word for word in words if len(word) >= RUN).decode()
 
 

@@ -10,7 +10,7 @@ from secdaemon.config import settings
 from secdaemon.pipeline.embedded.tiny_model import lay_out
 from secdaemon.pipeline.examples import Example, Turn
 from secdaemon.pipeline.interface import Progress
-from secdaemon.pipeline.train import TrainSpec, train
+from secdaemon.pipeline.training.train import TrainSpec, train
 
 
 def unheard(_: Progress) -> None:

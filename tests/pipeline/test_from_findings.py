@@ -8,13 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from secdaemon.pipeline.advice import known_weaknesses
-from secdaemon.pipeline.categories import category_of
 from secdaemon.pipeline.context import first_line
 from secdaemon.pipeline.examples import Example
 from secdaemon.pipeline.findings.model import Category, Edit, Finding, Package, Place, Severity
+from secdaemon.pipeline.fixes.advice import known_weaknesses
+from secdaemon.pipeline.fixes.categories import category_of
+from secdaemon.pipeline.fixes.rule_families import families, family_of
 from secdaemon.pipeline.from_findings import example_of
-from secdaemon.pipeline.rule_families import families, family_of
 
 
 def finding(**fields: Any) -> Finding:

@@ -1,0 +1,222 @@
+"""run-manifest.json: what a run made, from what, and what makes it again.
+
+No text in it names a path of the computer it was made on.
+"""
+
+import platform
+from collections.abc import Mapping
+from importlib import metadata
+from pathlib import Path
+
+import msgspec
+
+from secdaemon.config import __version__, settings
+from secdaemon.config.files import write_file
+from secdaemon.pipeline.account.manifest_check import check
+from secdaemon.pipeline.account.manifest_model import (
+    ArtifactRecord,
+    DatasetStats,
+    Manifest,
+    Results,
+    SettingsRecord,
+    SourceRecord,
+    SplitCounts,
+    Stage1Record,
+    Stage2Params,
+    Stage2Record,
+    ThreeModels,
+    TrainingParams,
+    TrainingRecord,
+)
+from secdaemon.pipeline.account.portable import portable_job, portable_outputs
+from secdaemon.pipeline.interface import ExampleCounts, Job, Outputs, TrainingSummary
+
+__all__ = ["Manifest", "build_manifest", "check", "library_versions", "write"]
+
+LIBRARIES = ("mlx", "mlx-lm", "transformers", "tokenizers", "datasets", "numpy")
+
+
+def build_manifest(
+    job: Job,
+    outputs: Outputs,
+    revisions: Mapping[str, str] | None = None,
+    libraries: Mapping[str, str] | None = None,
+) -> Manifest:
+    """Return the manifest of a run that has both its stages behind it.
+
+    Args:
+        job: `now` becomes the timestamp.
+        outputs: those of `parse` to `stage2` have to be there, `retention` may still be missing.
+        revisions: further content hashes to name, beside those of Stage 1's sources.
+        libraries: name -> version; those of this interpreter where None.
+
+    Raises:
+        ValueError: an output is missing.
+    """
+    outputs = portable_outputs(job, outputs)
+    job = portable_job(job)
+    parse, built, stage1, stage2 = (
+        outputs.parse,
+        outputs.build_dataset,
+        outputs.stage1,
+        outputs.stage2,
+    )
+    if parse is None or built is None or stage1 is None or stage2 is None:
+        msg = f"{job.run_id}: a manifest needs the outputs of parse, build_dataset and both stages"
+        raise ValueError(msg)
+    judged = outputs.retention
+    return Manifest(
+        version="2.0",
+        run_id=job.run_id,
+        timestamp=job.now,
+        base_model=job.settings.models.base,
+        base_model_id=job.settings.models.base_id,
+        pipeline_type="sequential",
+        stage1=_stage1(job, outputs),
+        stage2=_stage2(job, outputs),
+        final_model_path="./final-model",
+        metrics=Results(
+            stage1_test=ThreeModels(
+                base=stage1.base_metrics,
+                stage1=stage1.metrics,
+                stage2=judged.stage1_test if judged else None,
+            ),
+            stage2_test=ThreeModels(
+                base=stage2.base_metrics, stage1=stage2.baseline, stage2=stage2.metrics
+            ),
+        ),
+        retention=judged.retention if judged else None,
+        gates=judged.gates if judged else (),
+        findings=parse.counts,
+        findings_by_tool=parse.by_tool,
+        examples_by_category=built.by_category,
+        artifact=ArtifactRecord(
+            kind=job.origin.kind,
+            name=job.origin.name,
+            sha256=job.origin.sha256,
+            size=job.origin.size,
+        ),
+        source=SourceRecord(
+            repository=job.origin.repository,
+            commit=job.origin.head_sha,
+            workflow_run_id=job.origin.workflow_run_id,
+            run_attempt=job.origin.run_attempt,
+        ),
+        seeds=_seeds(job.settings.training.seed),
+        data_fingerprints={"project_examples": built.fingerprint, "stage1": stage1.fingerprint},
+        data_revisions={**stage1.revisions, **(revisions or {})},
+        settings=_settings(job.settings),
+        libraries=dict(library_versions() if libraries is None else libraries),
+    )
+
+
+def _stage1(job: Job, outputs: Outputs) -> Stage1Record:
+    assert outputs.stage1 is not None
+    made, wanted = outputs.stage1, job.settings.stage1
+    return Stage1Record(
+        **_paths("stage1"),
+        training_params=TrainingParams(
+            learning_rate=wanted.learning_rate,
+            batch_size=job.settings.training.batch_size,
+            num_iters=wanted.iterations,
+            quality_weight_multiplier=1.0,
+        ),
+        dataset_stats=_stats(wanted.sources, made.examples, made.left_out, own=0),
+        training=_training(made.training),
+        fingerprint=made.fingerprint,
+        reused=made.reused,
+        created_at=made.created_at,
+    )
+
+
+def _stage2(job: Job, outputs: Outputs) -> Stage2Record:
+    assert outputs.stage2 is not None
+    assert outputs.parse is not None
+    made, wanted = outputs.stage2, job.settings.stage2
+    return Stage2Record(
+        **_paths("stage2"),
+        training_params=Stage2Params(
+            learning_rate=wanted.learning_rate,
+            batch_size=job.settings.training.batch_size,
+            num_iters=wanted.iterations,
+            quality_weight_multiplier=wanted.quality_weight_multiplier,
+            resume_from_stage1=True,
+            stage1_replay_ratio=wanted.replay_ratio,
+        ),
+        dataset_stats=_stats(
+            tuple(outputs.parse.by_tool), made.examples, made.left_out, own=made.examples.train
+        ),
+        training=_training(made.training),
+    )
+
+
+def _paths(stage: str) -> dict[str, str]:
+    return {
+        "adapters_path": f"./{stage}/adapters",
+        "training_data_path": f"./{stage}/training-data",
+        "evaluation_results_path": f"./{stage}/evaluation",
+    }
+
+
+def _stats(
+    sources: tuple[str, ...], examples: ExampleCounts, left_out: dict[str, int], own: int
+) -> DatasetStats:
+    return DatasetStats(
+        sources=sources,
+        splits=SplitCounts(
+            train=examples.train, validation=examples.validation, test=examples.test
+        ),
+        webauthn_examples=own,
+        stage1_replay_examples=examples.replay,
+        total_train_examples=examples.train + examples.replay,
+        left_out=left_out,
+    )
+
+
+def _training(summary: TrainingSummary) -> TrainingRecord:
+    """Leave out what differs between two runs that end alike: time, and where it was resumed."""
+    return TrainingRecord(
+        **{name: getattr(summary, name) for name in TrainingRecord.__struct_fields__}
+    )
+
+
+def _seeds(seed: int) -> dict[str, int]:
+    """Return every seed, all of them made from training.seed."""
+    return {
+        "training.seed": seed,
+        "splits": seed,
+        "replay": seed,
+        "stage1": seed,
+        "stage2": seed + 1,
+        "evaluation": seed,
+        "bootstrap": seed,
+    }
+
+
+def _settings(all_settings: settings.Settings) -> SettingsRecord:
+    return SettingsRecord(
+        **{name: getattr(all_settings, name) for name in SettingsRecord.__struct_fields__}
+    )
+
+
+def library_versions() -> dict[str, str]:
+    """Return the versions of what decides a training's bytes, where it is installed."""
+    found = {"secdaemon": __version__}
+    for name in LIBRARIES:
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    found["python"] = platform.python_version()
+    found["platform"] = f"{platform.system()} {platform.machine()}"
+    return found
+
+
+def write(manifest: Manifest, path: Path) -> None:
+    """Write the manifest, indented, all of it or nothing.
+
+    Raises:
+        OSError: the folder cannot be written.
+    """
+    text = msgspec.json.format(msgspec.json.encode(manifest), indent=2)
+    write_file(path, text + b"\n")

@@ -1,0 +1,1 @@
+"""Public vulnerability fixes as Stage 1 examples."""

@@ -1,0 +1,1 @@
+"""Training, measuring and judging on mlx-lm: what needs the model."""

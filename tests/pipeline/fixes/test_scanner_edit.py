@@ -1,0 +1,103 @@
+"""A scanner's own edit is applied where it fits, and nowhere else."""
+
+import pytest
+
+from secdaemon.pipeline.context import first_line
+from secdaemon.pipeline.findings.model import Edit, Finding, Severity
+from secdaemon.pipeline.fixes.scanner_edit import apply_edits
+
+
+def finding(
+    *edits: Edit, line: int = 3, column: int | None = 5, snippet: str | None = None
+) -> Finding:
+    """Return a finding in src/app.py with edits."""
+    return Finding(
+        id="f",
+        tool="semgrep",
+        rule="r",
+        severity=Severity.HIGH,
+        message="m",
+        path="src/app.py",
+        line=line,
+        column=column,
+        snippet=snippet,
+        edits=edits,
+    )
+
+
+def edit(
+    text: str,
+    line: int = 3,
+    start: int | None = 5,
+    end: int | None = 20,
+    end_line: int | None = None,
+) -> Edit:
+    """Return an edit in src/app.py."""
+    return Edit(
+        path="src/app.py",
+        start_line=line,
+        start_column=start,
+        end_line=end_line or line,
+        end_column=end,
+        text=text,
+    )
+
+
+def test_on_the_snippet() -> None:
+    """The columns of a whole line are replaced in the scan's snippet."""
+    applied = apply_edits(finding(edit("run(clean(x))", end=11), snippet="    run(x)  # go"), None)
+    assert applied is not None
+    assert applied.after == "    run(clean(x))  # go"
+
+
+def test_on_a_snippet_that_is_the_region_alone() -> None:
+    """A snippet as long as the region is replaced as a whole."""
+    applied = apply_edits(finding(edit("run(clean(x))", end=11), snippet="run(x)"), None)
+    assert applied is not None
+    assert applied.after == "run(clean(x))"
+
+
+def test_on_the_code_around() -> None:
+    """Line numbers are those of the file, the window begins where context says."""
+    code = "\n".join(f"line {n}" for n in range(first_line(40), 60))
+    applied = apply_edits(
+        finding(
+            edit("LINE", line=40, start=1, end=5), edit("end", line=41, start=6, end=None), line=40
+        ),
+        code,
+    )
+    assert applied is not None
+    assert "LINE 40\nline end\nline 42" in applied.after
+
+
+def test_several_lines_at_once() -> None:
+    """An edit over three lines leaves what stands before and behind it."""
+    snippet = "a = [\n  1,\n] + b"
+    applied = apply_edits(finding(edit("[2]", start=5, end=2, end_line=5), snippet=snippet), None)
+    assert applied is not None
+    assert applied.after == "a = [2] + b"
+
+
+@pytest.mark.parametrize(
+    "edits",
+    [
+        (),
+        (edit("run(x)", start=5, end=11),),
+        (edit("  run( x )", start=1, end=11),),
+        (edit("x", line=9, start=1, end=2),),
+        (edit("x", start=40, end=41),),
+        (edit("x", start=5, end=9), edit("y", start=7, end=11)),
+        (Edit(path="other.py", start_line=3, text="x"),),
+    ],
+)
+def test_edits_that_do_not_fit_are_not_applied(edits: tuple[Edit, ...]) -> None:
+    """No change, white space alone, a place outside, an overlap, another file: none is applied."""
+    assert apply_edits(finding(*edits, snippet="    run(x)"), None) is None
+
+
+def test_code_that_does_not_show_the_snippet_is_not_edited() -> None:
+    """Where the checkout has moved on, the scan's own snippet is edited."""
+    found = finding(edit("run(clean(x))", end=11), snippet="    run(x)")
+    applied = apply_edits(found, "something\nelse\nentirely\n")
+    assert applied is not None
+    assert applied.before == "    run(x)"
