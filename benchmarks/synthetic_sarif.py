@@ -12,12 +12,7 @@ from pathlib import Path
 from random import Random
 
 _WORDS = tuple(
-    "account cache client config content context cursor data entry error event field file filter "
-    "frame group header image index input item label level line list locale logger map message "
-    "method model name node object offset option order output page parser path payload point pool "
-    "price queue range record reply request result route row rule schema score sender session size "
-    "socket source stage state status stream table target task text thread title total tree user "
-    "value vector version view widget window worker writer".split()
+    ["account", "cache", "client", "config", "content", "context", "cursor", "data", "entry", "error", "event", "field", "file", "filter", "frame", "group", "header", "image", "index", "input", "item", "label", "level", "line", "list", "locale", "logger", "map", "message", "method", "model", "name", "node", "object", "offset", "option", "order", "output", "page", "parser", "path", "payload", "point", "pool", "price", "queue", "range", "record", "reply", "request", "result", "route", "row", "rule", "schema", "score", "sender", "session", "size", "socket", "source", "stage", "state", "status", "stream", "table", "target", "task", "text", "thread", "title", "total", "tree", "user", "value", "vector", "version", "view", "widget", "window", "worker", "writer"]
 )
 _RULES = 150
 _FLOW_EVERY = 40
@@ -34,7 +29,7 @@ def write(path: Path, size: int, distinct: float, seed: int = 0) -> int:
     written = count = 0
     with path.open("w", encoding="utf-8") as file:
         written += file.write('{"version": "2.1.0", "runs": [' + head + ', "results": [')
-        for result in _results(random, shared, distinct):
+        for result in _results(random, [str(rule["id"]) for rule in rules], shared, distinct):
             written += file.write((", " if count else "") + json.dumps(result))
             count += 1
             if written >= size:
@@ -56,20 +51,20 @@ def _rule(random: Random, number: int) -> dict[str, object]:
 
 
 def _results(
-    random: Random, shared: list[tuple[str, str]], distinct: float
+    random: Random, rules: list[str], shared: list[tuple[str, str]], distinct: float
 ) -> Iterator[dict[str, object]]:
     count = 0
     while True:
         count += 1
         message, snippet = _texts(random) if random.random() < distinct else random.choice(shared)
-        number, line = random.randrange(_RULES), random.randrange(1, 2000)
+        number, line = random.randrange(len(rules)), random.randrange(1, 2000)
         region = {"startLine": line, "endLine": line + 4, "startColumn": 5, "endColumn": 40}
         where = {
             "artifactLocation": {"uri": _path(random, count // 20), "uriBaseId": "%SRCROOT%"},
             "region": region | {"snippet": {"text": snippet}},
         }
         result: dict[str, object] = {
-            "ruleId": f"rule-{number}",
+            "ruleId": rules[number],
             "ruleIndex": number,
             "level": "error",
             "message": {"text": message},

@@ -20,7 +20,8 @@ import msgspec
 
 from benchmarks.table import Row, show, spread, times
 from secdaemon.config.paths import Home
-from secdaemon.config.settings import Settings, load_settings
+from secdaemon.config.schema import Settings
+from secdaemon.config.settings import load_settings
 from secdaemon.daemon.worker import environment
 from secdaemon.pipeline.interface import Advanced, Message
 

@@ -14,7 +14,8 @@ import msgspec
 
 from secdaemon.config.init import init_home
 from secdaemon.config.paths import Home
-from secdaemon.config.settings import ConfigError, Settings, load_settings
+from secdaemon.config.schema import Settings
+from secdaemon.config.settings import ConfigError, load_settings
 from secdaemon.daemon.cli import FAILED, WELL, WrongUseError
 from secdaemon.state.machine import Cause, State, rule_from
 from secdaemon.state.model import Run

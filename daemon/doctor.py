@@ -12,7 +12,7 @@ from typing import Literal
 import msgspec
 
 from secdaemon.config.paths import Home
-from secdaemon.config.settings import Settings
+from secdaemon.config.schema import Settings
 from secdaemon.daemon.cli import FAILED, WELL
 from secdaemon.daemon.commands import existing_store, say, say_json, settings_of
 from secdaemon.daemon.lock import holder

@@ -18,7 +18,7 @@ import msgspec
 
 from secdaemon.config.files import sync_folder
 from secdaemon.config.paths import Home
-from secdaemon.config.settings import Settings
+from secdaemon.config.schema import Settings
 from secdaemon.daemon.inbox import folder_signature
 from secdaemon.state.machine import State
 from secdaemon.state.model import NewRun

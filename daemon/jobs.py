@@ -6,7 +6,7 @@ from pathlib import Path
 import msgspec
 
 from secdaemon.config.paths import Home
-from secdaemon.config.settings import Schedule, Settings
+from secdaemon.config.schema import Schedule, Settings
 from secdaemon.daemon.intake import set_aside
 from secdaemon.pipeline.interface import (
     BuildOutput,

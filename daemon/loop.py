@@ -15,24 +15,15 @@ from pathlib import Path
 import msgspec
 
 from secdaemon.config.paths import Home
-from secdaemon.config.settings import Settings
-from secdaemon.daemon import jobs
+from secdaemon.config.schema import Settings
+from secdaemon.daemon.crew import Crew, Said
 from secdaemon.daemon.inbox import Tracker, scan
 from secdaemon.daemon.intake import Offer, accept, sweep, text_of
-from secdaemon.daemon.worker import Exited, Worker, last_line
-from secdaemon.pipeline.interface import (
-    Advanced,
-    Beat,
-    Done,
-    Ended,
-    Failed,
-    Message,
-    Stopped,
-)
+from secdaemon.daemon.worker import Exited
 from secdaemon.state.daemon_row import read_daemon, set_problem
-from secdaemon.state.leases import acquire, back_off, finish, give_back, heartbeat, leases
+from secdaemon.state.leases import give_back, leases
 from secdaemon.state.machine import BEFORE_TRAINING, Cause, Rule, Slot, State, rule_from
-from secdaemon.state.model import Lease, Run
+from secdaemon.state.model import Run
 from secdaemon.state.runs import (
     Move,
     get_run,
@@ -52,8 +43,6 @@ SCAN_SECONDS = 0.2
 GONE_SECONDS = 5.0
 """How often an inbox that has gone (renamed, its volume unmounted) is looked for."""
 TROUBLE_SECONDS = 5.0
-PROGRESS_SECONDS = 1.0
-"""Progress is written to state.db at most this often."""
 
 
 class Hint(msgspec.Struct, frozen=True):
@@ -86,14 +75,13 @@ class Loop:
         self.settings = settings
         self.store = store
         self.scope = scope
-        self.queue: queue.SimpleQueue[tuple[Lease, Message | Exited] | Hint] = queue.SimpleQueue()
+        self.queue: queue.SimpleQueue[Said | Hint] = queue.SimpleQueue()
+        self.crew = Crew(home, settings, store, self.queue.put, clock)
         self.stopping = False
         self.taken: set[str] = set()
         """Runs that this loop took in or found open: what it answers for."""
-        self._clock = clock
         self._tracker = Tracker(settings.inbox.stable_seconds, settings.inbox.broken_seconds)
-        self._workers: dict[str, Worker] = {}
-        self._said: dict[str, float] = {}
+        self._posts: list[Said | Hint] = []
         self._look_again = True
         self._scan_at = 0.0
         self._scanned_at = 0.0
@@ -111,7 +99,7 @@ class Loop:
         for row in self.store.read(
             "SELECT id FROM runs WHERE state = ? AND run_dir IS NOT NULL", (State.REJECTED,)
         ):
-            self._settle(get_run(self.store, row["id"]))
+            self.crew.settle(get_run(self.store, row["id"]))
         self.taken.update(run.id for run in open_runs(self.store) if self._is_ours(run))
 
     def hint(self) -> None:
@@ -146,18 +134,18 @@ class Loop:
             item = self.queue.get(timeout=max(seconds, 0.0))
         except queue.Empty:
             return
-        self._take_post(item, time.time())
+        self._posts.append(item)
 
     def stop_workers(self) -> None:
         """Have every worker checkpoint and end, and hear their last words."""
-        while self._workers:
-            for worker in list(self._workers.values()):
-                worker.stop(self._clock())
+        while self.crew.workers:
+            self.crew.stop()
             self.wait(0.2)
+            self._take_posts(time.time())
 
     def idle(self) -> bool:
         """Return whether no run can advance: no worker, no file on its way, no retry ahead."""
-        if self._workers or self._tracker.expects() or not self.queue.empty():
+        if self.crew.workers or self._tracker.expects() or not self.queue.empty():
             return False
         if read_daemon(self.store).paused:
             return True
@@ -167,18 +155,30 @@ class Loop:
 
     def tick(self, now: float) -> float:
         """Do what is due at `now` (Unix seconds); return the seconds until more will be."""
-        while not self.queue.empty():
-            self._take_post(self.queue.get(), now)
+        self._take_posts(now)
         if self.scope.inbox:
             self._read_inbox(now)
         version = self.store.data_version()
         retry = any(at <= now for at in self._retries)
         if version != self._version or self._look_again or retry:
             self._version, self._look_again = version, False
-            self._check_workers()
+            self.crew.check_claims()
             self._start_steps(now)
-        self._check_stalled()
+        self.crew.check_silence()
         return max(0.0, self._next_due(now) - now)
+
+    def _take_posts(self, now: float) -> None:
+        """Handle what was posted; a worker's last word frees its slot."""
+        while not self.queue.empty():
+            self._posts.append(self.queue.get())
+        while self._posts:
+            item = self._posts.pop(0)
+            if isinstance(item, Hint):
+                self._look_again = True
+                self._scan_at = max(now, self._scanned_at + SCAN_SECONDS)
+            else:
+                self._look_again |= isinstance(item[1], Exited)
+                self.crew.hear(item, now)
 
     def _next_due(self, now: float) -> float:
         due = [now + 60.0]
@@ -234,106 +234,6 @@ class Loop:
         self._look_again = True
         log.info("%s: %s %s", taken.run, "taken in" if taken.new else "dropped again", name)
 
-    # -- workers ----------------------------------------------------------------------------
-
-    def _take_post(self, item: tuple[Lease, Message | Exited] | Hint, now: float) -> None:
-        if isinstance(item, Hint):
-            self._scan_at = max(now, self._scanned_at + SCAN_SECONDS)
-            self._look_again = True
-            return
-        lease, message = item
-        worker = self._workers.get(lease.token)
-        if worker is None:
-            return
-        worker.last_heard = self._clock()
-        try:
-            self._hear(worker, message, now)
-        except Exception:
-            # The one broad except: whatever one run's worker said, the others go on.
-            log.exception("%s: %s", lease.run, lease.step)
-            worker.kill()
-            self._failed(lease, Failed("its worker could not be understood", transient=True), now)
-
-    def _hear(self, worker: Worker, message: Message | Exited, now: float) -> None:
-        lease = worker.lease
-        match message:
-            case Beat():
-                self._beat(lease, None, now)
-            case Advanced():
-                self._beat(lease, msgspec.json.encode(message.progress).decode(), now)
-            case Done() | Ended():
-                self._finished(lease, message, now)
-            case Failed():
-                self._failed(lease, message, now)
-            case Stopped():
-                give_back(self.store, lease, "stopped; it goes on from here", now)
-            case Exited():
-                del self._workers[lease.token]
-                self._look_again = True
-                self._gone(worker, message.code, now)
-
-    def _beat(self, lease: Lease, progress: str | None, now: float) -> None:
-        if now < self._said.get(lease.token, 0.0) + PROGRESS_SECONDS:
-            return
-        self._said[lease.token] = now
-        heartbeat(self.store, lease, progress, now)
-
-    def _finished(self, lease: Lease, message: Done | Ended, now: float) -> None:
-        how = jobs.move_of(lease, message, get_run(self.store, lease.run).run_dir)
-        jobs.remember(self.store, lease, jobs.read_output(lease.step, message.output))
-        if not finish(self.store, lease, how, now):
-            log.info("%s: %s came too late, the run moved on without it", lease.run, lease.step)
-            return
-        log.info("%s: %s -> %s: %s", lease.run, lease.step, how.target, how.detail)
-        run = get_run(self.store, lease.run)
-        if run.finished:
-            self._settle(run)
-
-    def _failed(self, lease: Lease, failed: Failed, now: float) -> None:
-        attempts = get_run(self.store, lease.run).attempts
-        wait = jobs.retry_after(self.settings.schedule, attempts) if failed.transient else None
-        log.warning("%s: %s failed, attempt %d: %s", lease.run, lease.step, attempts, failed.reason)
-        if wait is not None:
-            back_off(self.store, lease, failed.reason, now + wait, now)
-        elif finish(self.store, lease, jobs.failure_of(lease, failed), now):
-            self._settle(get_run(self.store, lease.run))
-
-    def _gone(self, worker: Worker, code: int, now: float) -> None:
-        """A worker that said no last word: we stopped it, or it died by itself."""
-        lease = worker.lease
-        self._said.pop(lease.token, None)
-        if not any(claim.token == lease.token for claim in leases(self.store)):
-            run = get_run(self.store, lease.run)
-            if run.finished:
-                # Cancelled, say: what the worker made since nobody has tidied up yet.
-                self._settle(run)
-            return
-        if worker.stop_deadline is not None:
-            give_back(self.store, lease, "stopped; it goes on from its last checkpoint", now)
-            return
-        how = f"was killed by signal {-code}" if code < 0 else f"ended with status {code}"
-        last = last_line(self.home.logs / f"{lease.run}.log") if code >= 0 else ""
-        reason = f"its worker {how}{': ' if last else ''}{last}; see `secdaemon logs {lease.run}`"
-        self._failed(lease, Failed(reason, transient=True), now)
-
-    def _check_workers(self) -> None:
-        """Stop the workers whose run moved on without them, and all of them while paused."""
-        valid = {lease.token for lease in leases(self.store)}
-        paused = read_daemon(self.store).paused
-        for worker in self._workers.values():
-            if paused or worker.lease.token not in valid:
-                worker.stop(self._clock())
-
-    def _check_stalled(self) -> None:
-        for worker in self._workers.values():
-            if worker.stop_deadline is not None:
-                worker.stop(self._clock())
-            elif worker.last_heard is None:
-                worker.last_heard = self._clock()
-            elif self._clock() > worker.last_heard + self.settings.schedule.stalled_seconds:
-                log.warning("%s: %s says nothing any more", worker.lease.run, worker.lease.step)
-                worker.kill()
-
     # -- steps ------------------------------------------------------------------------------
 
     def _is_ours(self, run: Run) -> bool:
@@ -344,7 +244,7 @@ class Loop:
         self._retries = []
         if self.stopping or read_daemon(self.store).paused:
             return
-        busy = {Slot(worker.lease.slot) for worker in self._workers.values()}
+        busy = self.crew.busy
         for run in open_runs(self.store):
             rule = rule_from(run.state)
             if rule is None or run.lease or not self._is_ours(run):
@@ -367,36 +267,11 @@ class Loop:
                 why = f"a newer artifact of project {run.project} arrived (run {newer})"
                 how = Move(target=State.SUPERSEDED, cause=Cause.SUPERSEDE, detail=why, reason=why)
                 if move(self.store, run, how, now):
-                    self._settle(get_run(self.store, run.id))
+                    self.crew.ended(get_run(self.store, run.id))
                 return False
             if rule.slot is Slot.HEAVY and newer_unread_run(self.store, run, now):
                 return False
-        return self._start(run, rule, now)
-
-    def _start(self, run: Run, rule: Rule, now: float) -> bool:
-        lease = acquire(self.store, run, rule, now)
-        if lease is None:
-            return False
-        log.info("%s: %s, attempt %d", run.id, rule.step, run.attempts + 1)
-        try:
-            job = jobs.make_job(self.store, self.home, self.settings, run, rule.slot, now)
-            worker = Worker(
-                lease,
-                job,
-                self.home.logs / f"{run.id}.log",
-                self.settings.schedule.nice,
-                lambda claim, message: self.queue.put((claim, message)),
-            )
-        except OSError as error:
-            reason = f"no worker could be started: {error}"
-            self._failed(lease, Failed(reason, transient=True), now)
-            self._look_again = True
-            return False
-        self._workers[lease.token] = worker
-        return True
-
-    def _settle(self, run: Run) -> None:
-        try:
-            jobs.settle(self.store, self.home, run)
-        except OSError:
-            log.exception("%s: could not be tidied up; it is tried again at the next start", run.id)
+        started = self.crew.start(run, rule, now)
+        if not started and (retry_at := get_run(self.store, run.id).retry_at) is not None:
+            self._retries.append(retry_at)
+        return started

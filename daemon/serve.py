@@ -16,7 +16,8 @@ import msgspec
 
 from secdaemon.config.files import write_file
 from secdaemon.config.paths import Home
-from secdaemon.config.settings import ConfigError, Settings
+from secdaemon.config.schema import Settings
+from secdaemon.config.settings import ConfigError
 from secdaemon.daemon.cli import FAILED, INTERRUPTED, WELL, WrongUseError
 from secdaemon.daemon.commands import NOT_STARTED, say, say_json, settings_of, writing_store
 from secdaemon.daemon.intake import Offer, accept

@@ -4,7 +4,7 @@ import msgspec
 
 from secdaemon import config as config_package
 from secdaemon.config.paths import Home
-from secdaemon.config.settings import Settings
+from secdaemon.config.schema import Settings
 from secdaemon.daemon.jobs import decode_outputs, origin_of
 from secdaemon.daemon.lock import holder
 from secdaemon.pipeline.findings.model import Counts, FileReport

@@ -17,7 +17,7 @@ from watchdog.events import FileSystemEvent, FileSystemEventHandler
 from watchdog.observers import Observer
 from watchdog.observers.api import BaseObserver
 
-from secdaemon.config.settings import Settings
+from secdaemon.config.schema import Settings
 
 log = logging.getLogger(__name__)
 

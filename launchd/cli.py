@@ -6,7 +6,8 @@ import sys
 from pathlib import Path
 
 from secdaemon.config.paths import Home
-from secdaemon.config.settings import ConfigError, Settings, load_settings
+from secdaemon.config.schema import Settings
+from secdaemon.config.settings import ConfigError, load_settings
 from secdaemon.launchd.agent import Agent, AgentStatus, local_agent
 from secdaemon.launchd.launchctl import AgentError, Printed
 from secdaemon.launchd.plist import LABEL

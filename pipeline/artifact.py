@@ -20,7 +20,7 @@ from typing import Annotated, BinaryIO
 import msgspec
 from msgspec import Meta
 
-from secdaemon.config.settings import Artifact
+from secdaemon.config.schema import Artifact
 from secdaemon.pipeline.interface import EndRun, UnpackOutput
 
 ABOUT_FILE = "secdaemon.json"

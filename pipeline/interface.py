@@ -10,7 +10,7 @@ from typing import Literal
 
 import msgspec
 
-from secdaemon.config.settings import Settings
+from secdaemon.config.schema import Settings
 from secdaemon.pipeline.findings.model import Counts, FileReport
 
 

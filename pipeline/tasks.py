@@ -10,7 +10,7 @@ from pathlib import Path
 import msgspec
 
 from secdaemon.config.files import write_file
-from secdaemon.config.settings import Settings
+from secdaemon.config.schema import Settings
 from secdaemon.pipeline.interface import Gate, Job, PermanentError, PipelineError
 from secdaemon.pipeline.layout import RunFolder
 

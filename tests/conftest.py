@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 
 from secdaemon.config.paths import Home
-from secdaemon.config.settings import Settings, load_settings
+from secdaemon.config.schema import Settings
+from secdaemon.config.settings import load_settings
 from secdaemon.state.store import Store, open_store
 
 SETTINGS = """\

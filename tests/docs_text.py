@@ -9,7 +9,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple, get_type_hints
 
-from secdaemon.config.settings import Repository, Settings, defaults_text
+from secdaemon.config.schema import Repository, Settings
+from secdaemon.config.settings import defaults_text
 from secdaemon.state.machine import ENDS, RULES, TRANSITIONS, WORKING, Cause, State, Step
 
 DOCS = Path(__file__).parents[1] / "docs"

@@ -41,7 +41,7 @@ def test_the_settings_page_has_every_key() -> None:
     """What the schema knows is documented once, items of repositories included."""
     from typing import get_type_hints
 
-    from secdaemon.config.settings import Repository, Settings
+    from secdaemon.config.schema import Repository, Settings
 
     expected = [
         (section, key)

@@ -9,7 +9,7 @@ import math
 import re
 from typing import Any
 
-from secdaemon.config.settings import EMBEDDED_BASE_ID
+from secdaemon.config.schema import EMBEDDED_BASE_ID
 from secdaemon.pipeline.account.manifest_model import DatasetStats, Manifest, ThreeModels
 from secdaemon.pipeline.account.markdown import document, listed, plain, table
 from secdaemon.pipeline.interface import Metrics

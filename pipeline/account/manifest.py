@@ -10,7 +10,8 @@ from pathlib import Path
 
 import msgspec
 
-from secdaemon.config import __version__, settings
+from secdaemon.config import __version__
+from secdaemon.config.schema import Settings
 from secdaemon.config.files import write_file
 from secdaemon.pipeline.account.manifest_check import check
 from secdaemon.pipeline.account.manifest_model import (
@@ -193,7 +194,7 @@ def _seeds(seed: int) -> dict[str, int]:
     }
 
 
-def _settings(all_settings: settings.Settings) -> SettingsRecord:
+def _settings(all_settings: Settings) -> SettingsRecord:
     return SettingsRecord(
         **{name: getattr(all_settings, name) for name in SettingsRecord.__struct_fields__}
     )

@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
-from secdaemon.config import settings
+from secdaemon.config import schema
 from secdaemon.pipeline.findings.model import Counts
 from secdaemon.pipeline.interface import Gate, Metrics, RetentionResult
 
@@ -130,13 +130,13 @@ class SourceRecord(_Record, frozen=True):
 class SettingsRecord(_Record, frozen=True):
     """The settings that decide what comes out."""
 
-    training: settings.Training
-    stage1: settings.Stage1
-    stage2: settings.Stage2
-    lora: settings.Lora
-    evaluation: settings.Evaluation
-    retention: settings.Retention
-    gates: settings.Gates
+    training: schema.Training
+    stage1: schema.Stage1
+    stage2: schema.Stage2
+    lora: schema.Lora
+    evaluation: schema.Evaluation
+    retention: schema.Retention
+    gates: schema.Gates
 
 
 class Manifest(_Record, frozen=True):

@@ -27,6 +27,7 @@ _SENTENCES = (
         r"(?P<name>[^,\n]{1,300}), version (?P<version>\S{1,200}) was found"
     ),
 )
+_STARTS = ("Package", "A ")
 
 
 class Advisory(msgspec.Struct, frozen=True, kw_only=True):
@@ -39,6 +40,8 @@ class Advisory(msgspec.Struct, frozen=True, kw_only=True):
 
 def advisory_in(message: str) -> Advisory | None:
     """The package that a dependency scanner's message is about; None for any other message."""
+    if not message.startswith(_STARTS):
+        return None
     for sentence in _SENTENCES:
         match = sentence.match(message)
         if match:

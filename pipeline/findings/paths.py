@@ -30,6 +30,8 @@ _WORKSPACE = re.compile(
     r"|/(?:workspace|src|rootdir|<rootdir>)"
     r")(?=/|$)"
 )
+_SIMPLE = re.compile(r"(?:[A-Za-z0-9_-][A-Za-z0-9_.+-]{0,100}/){0,50}[A-Za-z0-9_-][A-Za-z0-9_.+-]{0,100}")
+"""Relative, nothing encoded, no step that leads anywhere but down: as it should be."""
 _HOME = re.compile(r"^/(?:home|Users|Documents and Settings)/[^/]+(?=/|$)|^/root(?=/|$)")
 
 
@@ -50,6 +52,8 @@ def clean_uri(uri: Any, base_id: Any = None, bases: Any = None) -> str | None:
     A base that is itself relative, or that lies in a runner's work folder, belongs to the path;
     any other absolute base is where the scanner stood, which is taken as the repository's root.
     """
+    if not bases and isinstance(uri, str) and len(uri) <= _MAX_PATH and _SIMPLE.fullmatch(uri):
+        return uri
     found = text(uri)
     if not found or is_web_address(found):
         return None

@@ -10,8 +10,9 @@ nothing about the value. Applying it twice changes nothing more.
 import re
 from functools import lru_cache, partial
 
-from secdaemon.pipeline.findings.shape import MAX_TEXT
+from secdaemon.pipeline.findings.innocent import is_innocent, is_plain
 from secdaemon.pipeline.findings.secret_rules import SecretRule, is_secret, rules_for
+from secdaemon.pipeline.findings.shape import MAX_TEXT
 
 _MIN_LITERAL = 6
 """A named secret shorter than this stands in too many innocent words to be replaced everywhere."""
@@ -22,8 +23,6 @@ _SHORT = 1024
 _REMEMBERED_SHORT = 8192
 _REMEMBERED_LONG = 512
 """Texts of up to `shape.MAX_TEXT` characters: 20 MB at most, twice where much is redacted."""
-_PLAIN = bytes([*b"\n\t", *range(0x20, 0x7F)])
-"""What an ASCII text may hold without acting on anyone by a single character."""
 
 _ESCAPES = re.compile(
     r"\x1b(?:\[[0-?]{0,64}[ -/]{0,8}[@-~]"
@@ -114,6 +113,8 @@ class Redactor:
 
     def _redact(self, text: str) -> str:
         """Pass over the text until nothing more is found: one hidden value may uncover another."""
+        if not self._literals and is_innocent(text):
+            return text
         before, clean = None, neutralise(text)
         for _ in range(_MAX_PASSES):
             if clean == before:
@@ -122,7 +123,7 @@ class Redactor:
         return clean
 
     def _pass(self, text: str) -> str:
-        clean = self._hide_literals(text)
+        clean = self._hide_literals(text) if self._literals else text
         for rule in rules_for(clean):
             clean = rule.sub(partial(self._hide, rule), clean)
         clean = _EMAIL.sub("<email>", clean) if "@" in clean else clean
@@ -170,7 +171,7 @@ def neutralise(text: str) -> str:
     `\n`, lone surrogates `?`; chat-template tokens and workflow commands keep their letters, set
     apart by spaces so that no tokenizer and no runner takes them for its own.
     """
-    if text.isascii() and (text.isprintable() or not text.encode().translate(None, _PLAIN)):
+    if text.isascii() and is_plain(text):
         clean = _ROLE_TOKEN.sub(_set_apart, text) if "<" in text or "[" in text else text
         return _WORKFLOW_COMMAND.sub(r"\g<blank>: :", clean) if "::" in clean else clean
     clean = _ESCAPES.sub("", _BREAKS.sub("\n", text))

@@ -23,8 +23,10 @@ from secdaemon.pipeline.findings.sarif_places import fingerprints
 from secdaemon.pipeline.findings.shape import MAX_TEXT, code, text
 
 _REMEMBERED = 512
+_REMEMBERED_PATHS = 4096
 _MAX_LINE = 2**31
 _ABSENT = msgspec.Raw()
+_NO_PARTS = (_ABSENT,) * 5
 _PUT_IN = frozenset({"locations", "fingerprints", "partialFingerprints"})
 _Native = msgspec.Raw
 _Template = tuple[Finding, str]
@@ -96,7 +98,7 @@ class PlainResults:
         self._read = read
         self._bases = bases
         self._templates: dict[Any, _Template | None] = {}
-        self._path = lru_cache(_REMEMBERED)(self._read_path)
+        self._path = lru_cache(_REMEMBERED_PATHS)(self._read_path)
         self._told = lru_cache(_REMEMBERED)(self._read_message)
         self._code = lru_cache(_REMEMBERED)(self._read_code)
 
@@ -151,12 +153,9 @@ class PlainResults:
     def _template(self, result: _Result, raw: msgspec.Raw) -> _Template | None:
         """What is the same for every result of the rule, level and properties."""
         parts = (result.rule, result.properties, result.taxa, result.kind, result.baseline_state)
-        key = (
-            result.rule_id,
-            result.rule_index,
-            result.level,
-            *(b"" if part is _ABSENT else bytes(part) for part in parts),
-        )
+        key: tuple[object, ...] = (result.rule_id, result.rule_index, result.level)
+        if parts != _NO_PARTS:
+            key += tuple(bytes(part) for part in parts)
         try:
             return self._templates[key]
         except KeyError:

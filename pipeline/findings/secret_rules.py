@@ -248,8 +248,7 @@ _LOWER_TOKENS = bytes(c if c in _TOKEN_CHARACTERS else 32 for c in range(256)).l
 _SHAPES = bytes(120 if c in _TOKEN_CHARACTERS else 32 for c in range(256))
 _LONG_SHAPE = b"x" * RUN
 ROOTS = tuple(
-    "pass pwd secret token key credential session cookie aws bearer basic digest :// gl eyj atatt3 "
-    "-----begin hooks.slack.com".split()
+    ["pass", "pwd", "secret", "token", "key", "credential", "session", "cookie", "aws", "bearer", "basic", "digest", "://", "gl", "eyj", "atatt3", "-----begin", "hooks.slack.com"]
 )
 """Every mark of a rule without a run holds one of these."""
 
@@ -280,7 +279,8 @@ def rules_for(text: str) -> list[SecretRule]:
     if not text.isascii():
         return [rule for rule in RULES if _is_marked(rule, lower)]
     found = {n for root, rules in _BY_ROOT.items() if root in lower for n in rules}
-    if runs := _long_runs(text):
+    if has_run(text):
+        runs = _long_runs(text)
         found.update(n for mark, rules in _IN_RUNS.items() if mark in runs for n in rules)
         found.update(n for mark, rules in _BEFORE_RUNS.items() if mark in lower for n in rules)
     return [rule for n in sorted(found) if _is_marked(rule := RULES[n], lower)]
@@ -290,12 +290,14 @@ def _is_marked(rule: SecretRule, lower: str) -> bool:
     return rule.also in lower and any(mark in lower for mark in rule.marks)
 
 
+def has_run(text: str) -> bool:
+    """Whether an ASCII text has RUN token characters in a row."""
+    return _LONG_SHAPE in text.encode().translate(_SHAPES)
+
+
 def _long_runs(text: str) -> str:
     """The runs of at least RUN token characters of an ASCII text, in lower case."""
-    data = text.encode()
-    if _LONG_SHAPE not in data.translate(_SHAPES):
-        return ""
-    words = data.translate(_LOWER_TOKENS).split()
+    words = text.encode().translate(_LOWER_TOKENS).split()
     return b" ".join(word for word in words if len(word) >= RUN).decode()
 
 

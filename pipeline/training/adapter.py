@@ -12,7 +12,7 @@ from mlx_lm.models.switch_layers import QuantizedSwitchLinear, SwitchLinear
 from mlx_lm.tuner.utils import linear_to_lora_layers
 
 from secdaemon.config.files import write_file
-from secdaemon.config.settings import Lora
+from secdaemon.config.schema import Lora
 from secdaemon.pipeline.interface import PermanentError
 
 WEIGHTS_FILE = "adapters.safetensors"

@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from secdaemon.config.settings import EMBEDDED_BASE, Models
+from secdaemon.config.schema import EMBEDDED_BASE, Models
 from secdaemon.pipeline.embedded import tiny_model
 from secdaemon.pipeline.interface import PermanentError
 from secdaemon.pipeline.training.tensors import TensorFileError, read_header

@@ -13,7 +13,7 @@ import numpy as np
 from mlx import nn
 from mlx_lm.generate import batch_generate
 
-from secdaemon.config import settings
+from secdaemon.config import schema
 from secdaemon.config.files import write_file
 from secdaemon.pipeline.examples import Example, write_jsonl
 from secdaemon.pipeline.interface import Metrics, Progress, Report
@@ -137,8 +137,8 @@ def evaluate(
     adapter: Path | None,
     examples: Sequence[Example],
     *,
-    evaluation: settings.Evaluation,
-    training: settings.Training,
+    evaluation: schema.Evaluation,
+    training: schema.Training,
     seed: int,
     out: Path,
     report: Report,
@@ -217,7 +217,7 @@ def _fingerprint(
     adapter: Path | None,
     examples: Sequence[Example],
     *,
-    evaluation: settings.Evaluation,
+    evaluation: schema.Evaluation,
     max_seq_length: int,
     seed: int,
 ) -> str:

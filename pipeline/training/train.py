@@ -19,7 +19,7 @@ import mlx.core as mx
 import msgspec
 import numpy as np
 
-from secdaemon.config import settings
+from secdaemon.config import schema
 from secdaemon.config.files import staged_folder, write_file
 from secdaemon.pipeline.examples import Example, write_jsonl
 from secdaemon.pipeline.interface import (
@@ -61,9 +61,9 @@ class TrainSpec(msgspec.Struct, frozen=True, kw_only=True):
     valid: tuple[Example, ...]
     iterations: int
     learning_rate: float
-    training: settings.Training
+    training: schema.Training
     """Its `seed` does not count, `seed` below does."""
-    lora: settings.Lora
+    lora: schema.Lora
     seed: int
     """Decides the initial adapter, dropout and the order of the data."""
     resume_adapter: Path | None = None

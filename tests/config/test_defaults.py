@@ -8,13 +8,8 @@ import pytest
 import yaml
 
 from secdaemon.config.paths import Home
-from secdaemon.config.settings import (
-    Github,
-    Repository,
-    defaults_text,
-    load_settings,
-    template_text,
-)
+from secdaemon.config.schema import Github, Repository
+from secdaemon.config.settings import defaults_text, load_settings, template_text
 
 KEY = re.compile(r"^  (?:# - |#   )?(\w+):(.*)$")
 

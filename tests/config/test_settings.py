@@ -15,7 +15,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from secdaemon.config.paths import Home
-from secdaemon.config.settings import ConfigError, Settings, defaults_text, load_settings
+from secdaemon.config.schema import Settings
+from secdaemon.config.settings import ConfigError, defaults_text, load_settings
 
 Tree = dict[str, Any]
 

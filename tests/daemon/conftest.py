@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from secdaemon.config.paths import Home
-from secdaemon.config.settings import Settings
+from secdaemon.config.schema import Settings
 from secdaemon.daemon.loop import Loop
 from secdaemon.state.store import Store, open_store
 
@@ -107,7 +107,7 @@ class Driven:
 
     def settled(self) -> None:
         """Tick until no worker lives and none is due."""
-        self.until(lambda: not self.loop._workers and self.loop.queue.empty())
+        self.until(lambda: not self.loop.crew.workers and self.loop.queue.empty())
 
 
 @pytest.fixture
@@ -123,6 +123,6 @@ def make_loop(home: Home, settings: Settings, store: Store) -> Iterator[Callable
 
     yield make
     for loop in made:
-        for worker in loop._workers.values():
+        for worker in loop.crew.workers.values():
             worker.kill()
             worker.join(10)

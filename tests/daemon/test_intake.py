@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from secdaemon.config.paths import Home
-from secdaemon.config.settings import Settings
+from secdaemon.config.schema import Settings
 from secdaemon.daemon.intake import (
     ChangedError,
     Offer,

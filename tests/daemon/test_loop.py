@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from secdaemon.config.paths import Home
-from secdaemon.config.settings import Settings
+from secdaemon.config.schema import Settings
 from secdaemon.daemon.intake import Offer, accept
 from secdaemon.daemon.loop import Scope
 from secdaemon.state.daemon_row import problems
@@ -144,9 +144,9 @@ def test_a_step_that_fails_for_now_backs_off_and_in_the_end_fails(
         assert "No such file" in str(waiting.reason)
         assert not driven.loop.idle()
         assert driven.tick() <= 60.0
-        assert not driven.loop._workers
+        assert not driven.loop.crew.workers
         driven.tick(wait)
-        assert driven.loop._workers
+        assert driven.loop.crew.workers
     driven.until(lambda: get_run(store, run.id).finished)
     failed = get_run(store, run.id)
     assert (failed.state, failed.attempts) == (State.FAILED, 3)

@@ -11,7 +11,7 @@ import msgspec
 import pytest
 
 from secdaemon.config.paths import Home
-from secdaemon.config.settings import Settings
+from secdaemon.config.schema import Settings
 from secdaemon.daemon.worker import Worker
 from secdaemon.pipeline.interface import Done
 from secdaemon.state.daemon_row import set_paused
@@ -38,13 +38,13 @@ def state(store: Store, run: str) -> State:
 
 def worker_of(driven: Any) -> Worker:
     """Return the one worker that lives."""
-    (worker,) = driven.loop._workers.values()
+    (worker,) = driven.loop.crew.workers.values()
     return worker
 
 
 def frozen(driven: Any) -> Worker:
     """Start the next step's worker and freeze its process, so that it neither ends nor speaks."""
-    driven.until(lambda: driven.loop._workers)
+    driven.until(lambda: driven.loop.crew.workers)
     worker = worker_of(driven)
     os.kill(worker.pid, signal.SIGSTOP)
     return worker
@@ -137,7 +137,7 @@ def test_nothing_starts_while_paused(
     make_zip(home.root / "inbox" / "next.zip", name="next")
     driven.loop.hint()
     driven.until(lambda: len(newest_runs(store, -1)) == 2)
-    assert not driven.loop._workers
+    assert not driven.loop.crew.workers
     assert driven.loop.idle()
     set_paused(other, False)
     assert not driven.loop.idle()
@@ -195,7 +195,7 @@ def test_a_worker_that_will_not_stop_is_killed_in_time(
     worker = frozen(driven)
     worker.stop(clock[0])
     driven.tick()
-    assert driven.loop._workers
+    assert driven.loop.crew.workers
     clock[0] += 3.1
     driven.tick()
     driven.until(lambda: state(store, worker.lease.run) is State.UNPACKED)
@@ -210,14 +210,14 @@ def test_ending_gives_the_work_back(
     """After `stop` no step starts, the workers end, and their runs wait for the next daemon."""
     driven = make_loop()
     make_zip(home.root / "inbox" / "scan.zip")
-    driven.until(lambda: driven.loop._workers)
+    driven.until(lambda: driven.loop.crew.workers)
     run = worker_of(driven).lease.run
     driven.loop.stop()
     driven.loop.run()
-    assert not driven.loop._workers
+    assert not driven.loop.crew.workers
     assert leases(store) == []
     driven.tick(1.0)
-    assert not driven.loop._workers
+    assert not driven.loop.crew.workers
     assert get_run(store, run).attempts == 0
     assert state(store, run) in (State.RECEIVED, State.UNPACKED)
 

@@ -10,7 +10,7 @@ import msgspec
 import pytest
 
 from secdaemon.config.paths import Home
-from secdaemon.config.settings import Settings
+from secdaemon.config.schema import Settings
 from secdaemon.daemon.intake import Offer, accept
 from secdaemon.daemon.lock import hold
 from secdaemon.daemon.views import view_run, view_status

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from secdaemon.config.paths import Home
-from secdaemon.config.settings import Settings
+from secdaemon.config.schema import Settings
 from secdaemon.daemon.inbox import scan
 from secdaemon.daemon.wake import Waker
 

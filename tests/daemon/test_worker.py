@@ -13,7 +13,7 @@ import msgspec
 import pytest
 
 from secdaemon.config.paths import Home
-from secdaemon.config.settings import Settings
+from secdaemon.config.schema import Settings
 from secdaemon.daemon.intake import Offer, accept
 from secdaemon.daemon.jobs import make_job
 from secdaemon.daemon.worker import Exited, Worker, environment

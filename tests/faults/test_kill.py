@@ -127,11 +127,11 @@ def test_sigterm_in_training_leaves_a_checkpoint(scene: Scene, ends_the_same: Co
 
 
 def test_a_run_bears_kills_at_random_moments(scene: Scene, ends_the_same: Compare) -> None:
-    """Daemon and worker, the daemon alone, or a request to stop, twelve times over."""
+    """Daemon and worker, the daemon alone, or a request to stop, fourteen times over."""
     chance = random.Random(20261122)
-    for _ in range(12):
+    for _ in range(14):
         daemon = scene.begin()
-        threading.Event().wait(chance.uniform(0.05, 4.0))
+        threading.Event().wait(chance.uniform(0.05, 3.0))
         match chance.choice(["both", "both", "daemon", "term"]):
             case "both":
                 scene.kill(daemon)

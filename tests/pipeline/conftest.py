@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from secdaemon.config import settings
+from secdaemon.config import schema
 from secdaemon.pipeline.embedded.tiny_model import lay_out
 from secdaemon.pipeline.examples import Example, Turn
 from secdaemon.pipeline.interface import Progress
@@ -72,8 +72,8 @@ def make_spec(base: Path) -> Callable[..., TrainSpec]:
         }
         return TrainSpec(
             **(fields | changes),
-            training=settings.Training(**training),
-            lora=settings.Lora(**lora),
+            training=schema.Training(**training),
+            lora=schema.Lora(**lora),
         )
 
     return make
@@ -94,8 +94,8 @@ def make_examples() -> Callable[..., tuple[Example, ...]]:
 
 
 @pytest.fixture(scope="session")
-def evaluation() -> settings.Evaluation:
+def evaluation() -> schema.Evaluation:
     """Return settings of a small evaluation."""
-    return settings.Evaluation(
+    return schema.Evaluation(
         batch_size=3, max_examples=50, generate_examples=2, max_tokens=48, bootstrap_samples=200
     )

@@ -15,7 +15,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from secdaemon.config.settings import Artifact
+from secdaemon.config.schema import Artifact
 from secdaemon.pipeline.artifact import Rejected, unpack
 
 LIMITS = Artifact(

@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from secdaemon.config.paths import Home
-from secdaemon.config.settings import Stage1, load_settings
+from secdaemon.config.schema import Stage1
+from secdaemon.config.settings import load_settings
 from secdaemon.pipeline.account.manifest import (
     Manifest,
     build_manifest,

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from secdaemon.config.settings import Models
+from secdaemon.config.schema import Models
 from secdaemon.pipeline.interface import PermanentError
 from secdaemon.pipeline.training.base_model import base_folder, load_base, weights_hash
 

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 from mlx_lm.generate import generate_step
 
-from secdaemon.config import settings
+from secdaemon.config import schema
 from secdaemon.pipeline.examples import Example, Turn
 from secdaemon.pipeline.interface import Progress, StopRequested
 from secdaemon.pipeline.training.base_model import load_base
@@ -27,7 +27,7 @@ def unheard(_: Progress) -> None:
 
 @pytest.fixture
 def measure(
-    base: Path, make_spec: Make, evaluation: settings.Evaluation, tmp_path: Path
+    base: Path, make_spec: Make, evaluation: schema.Evaluation, tmp_path: Path
 ) -> Callable[..., Evaluation]:
     """Return evaluation with small settings; arguments replace the settings they name."""
 

@@ -1,0 +1,197 @@
+"""The settings' schema: a type for every section, with the bounds of every key."""
+
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta
+
+Positive = Annotated[int, Meta(ge=1)]
+NotNegative = Annotated[int, Meta(ge=0)]
+Seconds = Annotated[float, Meta(ge=0)]
+Share = Annotated[float, Meta(ge=0, le=1)]
+Rate = Annotated[float, Meta(gt=0, le=1)]
+Name = Annotated[str, Meta(min_length=1)]
+
+EMBEDDED_BASE = "embedded:tiny"
+EMBEDDED_BASE_ID = "secdaemon/embedded-tiny"
+SOURCE_FILES = (".jsonl", ".ndjson", ".parquet")
+
+
+class Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A part of the settings; an unknown key in it is an error."""
+
+
+class Inbox(Section, frozen=True):
+    """The inbox folder and when a file in it counts as complete."""
+
+    dir: Name
+    stable_seconds: Seconds
+    rescan_seconds: Annotated[float, Meta(gt=0)]
+    broken_seconds: Seconds
+
+
+class Artifact(Section, frozen=True):
+    """Limits for what an artifact may unpack to."""
+
+    max_files: Positive
+    max_total_bytes: Positive
+    max_file_bytes: Positive
+    max_ratio: Positive
+    max_depth: NotNegative
+
+
+class Repository(Section, frozen=True):
+    """One watched GitHub repository."""
+
+    name: Annotated[str, Meta(pattern=r"^[^/\s]+/[^/\s]+$")]
+    workflow: Name = "main-ci-cd.yml"
+    branch: Name = "main"
+    events: tuple[Name, ...] = ("push", "schedule", "workflow_dispatch")
+    artifacts: tuple[Name, ...] = (
+        "*zap*",
+        "*trivy*",
+        "*sarif*",
+        "*osv*",
+        "*gitleaks*",
+        "*semgrep*",
+        "*checkov*",
+    )
+    checkout: Name | None = None
+
+
+class Github(Section, frozen=True):
+    """Which repositories are polled, and how often."""
+
+    api_url: Annotated[str, Meta(pattern=r"^https?://")]
+    poll_seconds: Annotated[float, Meta(gt=0)]
+    repositories: tuple[Repository, ...]
+
+
+class Models(Section, frozen=True):
+    """The base model and where models live."""
+
+    base: Name
+    base_id: Name
+    base_dir: Name
+    fine_tuned_dir: Name
+
+
+class Training(Section, frozen=True):
+    """What both stages train with."""
+
+    batch_size: Positive
+    checkpoint_every: Positive
+    max_seq_length: Annotated[int, Meta(ge=16)]
+    mask_prompt: bool
+    warmup_ratio: Share
+    grad_checkpoint: bool
+    seed: NotNegative
+
+
+class Stage1(Section, frozen=True):
+    """General training on public vulnerability fixes."""
+
+    sources: Annotated[tuple[Name, ...], Meta(min_length=1)]
+    max_age_days: Seconds
+    iterations: Positive
+    learning_rate: Rate
+    max_examples: Positive | None
+
+
+class Stage2(Section, frozen=True):
+    """Training on the project's own findings."""
+
+    iterations: Positive
+    learning_rate: Rate
+    replay_ratio: Share
+    quality_weight_multiplier: Annotated[float, Meta(ge=1)]
+
+
+class Lora(Section, frozen=True):
+    """The adapter's shape."""
+
+    rank: Positive
+    scale: Annotated[float, Meta(gt=0)]
+    dropout: Annotated[float, Meta(ge=0, lt=1)]
+    layers: Positive
+    target_modules: Annotated[tuple[Name, ...], Meta(min_length=1)]
+
+
+class Evaluation(Section, frozen=True):
+    """How adapters are measured."""
+
+    batch_size: Positive
+    max_examples: Positive
+    generate_examples: NotNegative
+    max_tokens: Positive
+    bootstrap_samples: Annotated[int, Meta(ge=100)]
+
+
+class Retention(Section, frozen=True):
+    """How much of Stage 1 must remain."""
+
+    threshold: Share
+    when_undefined: Literal["hold", "pass"]
+
+
+class Gates(Section, frozen=True):
+    """What else must hold before a model is published."""
+
+    improvement: bool
+
+
+class Publish(Section, frozen=True):
+    """Where a finished adapter goes."""
+
+    enabled: bool
+    target: Literal["huggingface", "folder"]
+    folder: Name
+    prefix: Name | None
+    private: bool
+    merged: bool
+    model_repo: Name
+    dataset_repo: Name
+
+
+class Schedule(Section, frozen=True):
+    """Retries and manners of the workers."""
+
+    max_attempts: Positive
+    backoff_seconds: Seconds
+    backoff_max_seconds: Seconds
+    stalled_seconds: Annotated[float, Meta(gt=0)]
+    nice: Annotated[int, Meta(ge=0, le=19)]
+
+
+class Notify(Section, frozen=True):
+    """Who is told when a run ends."""
+
+    command: tuple[Name, ...] | None
+
+
+class Settings(Section, frozen=True):
+    """All settings, validated."""
+
+    inbox: Inbox
+    artifact: Artifact
+    github: Github
+    models: Models
+    training: Training
+    stage1: Stage1
+    stage2: Stage2
+    lora: Lora
+    evaluation: Evaluation
+    retention: Retention
+    gates: Gates
+    publish: Publish
+    schedule: Schedule
+    notify: Notify
+
+    def __post_init__(self) -> None:
+        """Refuse combinations that no single key shows."""
+        if self.training.grad_checkpoint and self.lora.dropout > 0:
+            msg = (
+                "training.grad_checkpoint needs lora.dropout 0: with both, mlx-lm recomputes "
+                "a layer under another dropout mask and its gradients are wrong"
+            )
+            raise ValueError(msg)
