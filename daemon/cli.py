@@ -4,6 +4,7 @@ Each command is imported when it is named, so that `status` pays for nothing els
 """
 
 import argparse
+import sqlite3
 import sys
 from collections.abc import Callable, Sequence
 from typing import NoReturn
@@ -43,10 +44,15 @@ def _main(arguments: Sequence[str]) -> int:
     from secdaemon.config.settings import ConfigError
     from secdaemon.daemon.lock import HomeTakenError
     from secdaemon.state.model import StoreError
+    from secdaemon.state.store import store_error
 
     try:
         args = _parser().parse_args(arguments)
         home = find_home(args.home)
+    except (WrongUseError, OSError) as error:
+        _complain(str(error))
+        return WRONG_USE
+    try:
         command: Command = _COMMANDS[args.command]
         return command(args, home)
     except (WrongUseError, ConfigError, StoreError) as error:
@@ -57,6 +63,9 @@ def _main(arguments: Sequence[str]) -> int:
         return TAKEN
     except BrokenPipeError:
         raise
+    except sqlite3.Error as error:
+        _complain(str(store_error(home.database, error)))
+        return WRONG_USE
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
         _complain(f"{where}{error.strerror or error}")

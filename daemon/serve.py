@@ -29,8 +29,9 @@ from secdaemon.daemon.wake import Waker
 from secdaemon.launchd.plist import LAUNCHD_VARIABLE
 from secdaemon.state.daemon_row import daemon_started, read_daemon, set_problem
 from secdaemon.state.machine import State
-from secdaemon.state.model import StoreError
+from secdaemon.state.model import ForeignStoreError, StoreError
 from secdaemon.state.runs import get_run
+from secdaemon.state.store import open_store
 
 log = logging.getLogger(__name__)
 
@@ -56,6 +57,13 @@ def run(args: Namespace, home: Home) -> int:
         print(f"secdaemon: {NOT_STARTED}: {error}", file=sys.stderr)  # noqa: T201
         with suppress(OSError, StoreError), writing_store(home) as store:
             set_problem(store, "settings", f"{NOT_STARTED}: {error}", time.time())
+        return WELL
+    try:
+        open_store(home).close()
+    except ForeignStoreError as error:
+        if not under_launchd:
+            raise
+        print(f"secdaemon: {NOT_STARTED}: {error}", file=sys.stderr)  # noqa: T201
         return WELL
     with (
         _signals() as caught,

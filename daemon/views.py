@@ -101,17 +101,26 @@ class StatusView(msgspec.Struct, frozen=True, kw_only=True):
     runs: list[RunView]
 
 
-def _parts(store: Store, run: Run, known: Outputs) -> dict[str, object]:
-    """Return the fields of a RunView."""
+def _known(texts: dict[str, str]) -> Outputs:
+    """Return a run's outputs; those that another version wrote in another form count as none."""
+    try:
+        return decode_outputs(texts)
+    except msgspec.ValidationError:
+        return Outputs()
+
+
+def _parts(store: Store, run: Run, known: Outputs, live: bool) -> dict[str, object]:
+    """Return the fields of a RunView; without a process in the home, no step is worked on."""
     examples = known.build_dataset.examples if known.build_dataset else None
     if known.stage2:
         examples = known.stage2.examples
-    text = progress_of(store, run.id) if run.step else None
+    step = run.step if live else None
+    text = progress_of(store, run.id) if step else None
     retention = known.retention.retention if known.retention else None
     return {
         "id": run.id,
         "state": run.state,
-        "step": run.step,
+        "step": step,
         "source": origin_of(run),
         "created_at": run.created_at,
         "updated_at": run.updated_at,
@@ -144,10 +153,16 @@ def view_run(store: Store, run_id: str) -> FullRunView:
         UnknownRunError: there is none of this id.
     """
     run = get_run(store, run_id)
-    known = decode_outputs(outputs(store, [run.id])[run.id])
+    held = holder(Home(root=store.path.parent, chosen=True))
+    known = _known(outputs(store, [run.id])[run.id])
     return msgspec.convert(
         {
-            **_parts(store, run, known),
+            **_parts(
+                store,
+                run,
+                known,
+                live=held is not None,
+            ),
             "events": events(store, run.id),
             "files": known.parse.files if known.parse else (),
             "changes": changes(store, run) if known.parse else None,
@@ -179,7 +194,9 @@ def view_status(store: Store | None, home: Home, settings: Settings, limit: int)
             problems=problems(store) if store else [],
         ),
         runs=[
-            msgspec.convert(_parts(store, run, decode_outputs(texts[run.id])), RunView)
+            msgspec.convert(
+                _parts(store, run, _known(texts[run.id]), live=held is not None), RunView
+            )
             for run in runs
             if store
         ],

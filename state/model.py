@@ -102,6 +102,10 @@ class StoreError(Exception):
     """state.db cannot be used; the message is one sentence that says what to do."""
 
 
+class ForeignStoreError(StoreError):
+    """state.db is none of ours or of a newer version: trying again changes nothing."""
+
+
 class UnknownRunError(StoreError):
     """No run has this id."""
 

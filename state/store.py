@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from secdaemon.config.paths import Home
-from secdaemon.state.model import StoreError
+from secdaemon.state.model import ForeignStoreError, StoreError
 
 SCHEMA_VERSION = 2
 BUSY_SECONDS = 30.0
@@ -60,7 +60,8 @@ def open_store(home: Home) -> Store:
     """Open state.db, making or migrating it first where that is needed.
 
     Raises:
-        StoreError: it is no database of ours, was made by a newer version, or cannot be written.
+        ForeignStoreError: it is no database of ours, damaged, or was made by a newer version.
+        StoreError: it cannot be written.
     """
     path = home.database
     try:
@@ -71,11 +72,16 @@ def open_store(home: Home) -> Store:
             connection.close()
             raise
     except sqlite3.DatabaseError as error:
-        msg = f"{path}: {error}; move it away to start with an empty one"
-        if isinstance(error, sqlite3.OperationalError):
-            msg = f"{path}: {error}; check that the folder can be written and the disk is not full"
-        raise StoreError(msg) from error
+        raise store_error(path, error) from error
     return Store(path, connection)
+
+
+def store_error(path: Path, error: sqlite3.Error) -> StoreError:
+    """Return what SQLite complains about as a sentence that says what to do."""
+    if isinstance(error, sqlite3.OperationalError):
+        msg = f"{path}: {error}; check that the folder can be written and the disk is not full"
+        return StoreError(msg)
+    return ForeignStoreError(f"{path}: {error}; move it away to start with an empty one")
 
 
 def _prepare(connection: sqlite3.Connection, home: Home) -> None:
@@ -95,14 +101,14 @@ def _version(connection: sqlite3.Connection, home: Home) -> int:
     ).fetchone()
     if things and not ours:
         msg = f"{home.database}: not a database of secdaemon; move it away and start again"
-        raise StoreError(msg)
+        raise ForeignStoreError(msg)
     version = int(connection.execute("PRAGMA user_version").fetchone()[0])
     if version > SCHEMA_VERSION:
         msg = (
             f"{home.database}: made by a newer secdaemon (schema {version}, this one knows "
             f"{SCHEMA_VERSION}); install that version again, or use another home"
         )
-        raise StoreError(msg)
+        raise ForeignStoreError(msg)
     return version
 
 

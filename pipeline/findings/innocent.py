@@ -22,7 +22,7 @@ def is_innocent(text: str) -> bool:
     if not text.isascii() or not is_plain(text):
         return False
     if has_run(text):
-        return _DIGEST.fullmatch(text) is not None
+        return is_digest(text)
     lower = text.lower()
     return not (
         "key" in lower
@@ -51,6 +51,11 @@ def is_innocent(text: str) -> bool:
         or "<" in lower
         or "[" in lower
     )
+
+
+def is_digest(text: str) -> bool:
+    """Whether the text is a hash as fingerprints are, of 16 to 128 digits."""
+    return _DIGEST.fullmatch(text) is not None
 
 
 def is_plain(ascii_text: str) -> bool:

@@ -6,7 +6,7 @@ import msgspec
 
 from secdaemon.pipeline.findings import severity
 from secdaemon.pipeline.findings.advisory_text import Advisory, advisory_in
-from secdaemon.pipeline.findings.document import Document, decoded, raw_items, raw_members
+from secdaemon.pipeline.findings.document import Document, decoded, raw_items, raw_objects
 from secdaemon.pipeline.findings.gather import Gatherer, Results, UnusableError
 from secdaemon.pipeline.findings.identifiers import advisories_in, cwes_in, tool_name
 from secdaemon.pipeline.findings.model import Category, Finding, Severity
@@ -36,13 +36,12 @@ def recognise(document: Document) -> bool:
 
 def parse(document: Document, gather: Gatherer) -> Results:
     """Every result of every run."""
-    for position, raw in enumerate(raw_items(document.members["runs"])):
-        _read_run(raw, f"/runs/{position}", gather)
+    for position, members in enumerate(raw_objects(document.members["runs"])):
+        _read_run(members, f"/runs/{position}", gather)
     return gather.results()
 
 
-def _read_run(raw: msgspec.Raw, pointer: str, gather: Gatherer) -> None:
-    members = raw_members(raw)
+def _read_run(members: dict[str, msgspec.Raw], pointer: str, gather: Gatherer) -> None:
     if not members:
         return
     run = _Run(members, gather)

@@ -17,6 +17,7 @@ from secdaemon.pipeline.findings.clean import cleaned
 from secdaemon.pipeline.findings.document import decoded
 from secdaemon.pipeline.findings.gather import Gatherer, UnusableError
 from secdaemon.pipeline.findings.identity import squeezed
+from secdaemon.pipeline.findings.innocent import is_digest
 from secdaemon.pipeline.findings.model import Category, Finding, Source
 from secdaemon.pipeline.findings.paths import clean_uri
 from secdaemon.pipeline.findings.sarif_places import fingerprints
@@ -26,7 +27,17 @@ _REMEMBERED = 512
 _REMEMBERED_PATHS = 4096
 _MAX_LINE = 2**31
 _ABSENT = msgspec.Raw()
-_NO_PARTS = (_ABSENT,) * 5
+_NO_PARTS = (_ABSENT,) * 6
+_HASHES = frozenset(
+    {
+        "primary",
+        "primaryLocationLineHash",
+        "primaryLocationStartColumnFingerprint",
+        "matchBasedId/v1",
+        "contextHash/v1",
+        "equalIndicator/v1",
+    }
+)
 _PUT_IN = frozenset({"locations", "fingerprints", "partialFingerprints"})
 _Native = msgspec.Raw
 _Template = tuple[Finding, str]
@@ -77,7 +88,7 @@ class _Result(msgspec.Struct, gc=False, rename="camel"):
     taxa: _Native = _ABSENT
     kind: _Native = _ABSENT
     baseline_state: _Native = _ABSENT
-    suppressions: tuple[_Native, ...] = ()
+    suppressions: _Native = _ABSENT
     fixes: tuple[_Native, ...] = ()
     code_flows: tuple[_Native, ...] = ()
 
@@ -108,7 +119,7 @@ class PlainResults:
             result = _decode(raw)
         except (msgspec.DecodeError, UnicodeDecodeError):
             return None
-        if result.suppressions or result.fixes or result.code_flows or result.message.arguments:
+        if result.fixes or result.code_flows or result.message.arguments:
             return None
         template = self._template(result, raw)
         return None if template is None else self._placed(result, template, pointer)
@@ -152,7 +163,10 @@ class PlainResults:
 
     def _template(self, result: _Result, raw: msgspec.Raw) -> _Template | None:
         """What is the same for every result of the rule, level and properties."""
-        parts = (result.rule, result.properties, result.taxa, result.kind, result.baseline_state)
+        parts = (
+            *(result.rule, result.properties, result.taxa),
+            *(result.kind, result.baseline_state, result.suppressions),
+        )
         key: tuple[object, ...] = (result.rule_id, result.rule_index, result.level)
         if parts != _NO_PARTS:
             key += tuple(bytes(part) for part in parts)
@@ -196,11 +210,16 @@ class PlainResults:
         return clean, squeezed(clean)
 
     def _prints(self, result: _Result) -> dict[str, str]:
-        if not result.partial_fingerprints and not result.fingerprints:
-            return {}
+        """The fingerprints; the usual one hash needs no redacting where no secret is known."""
+        stated = result.partial_fingerprints
+        if result.fingerprints or not stated:
+            stated = fingerprints(stated, result.fingerprints)
+        elif len(stated) == 1 and not self._secrets.known:
+            ((key, value),) = stated.items()
+            if key in _HASHES and is_digest(value):
+                return stated
         redact = self._secrets.redact
-        found = fingerprints(result.partial_fingerprints, result.fingerprints)
-        return {redact(key): redact(value) for key, value in found.items()}
+        return {redact(key): redact(value) for key, value in fingerprints(stated).items()}
 
 
 def _positive(number: int) -> int | None:

@@ -213,7 +213,9 @@ def test_progress_is_shown_while_its_step_runs(
     assert lease
     progress = msgspec.json.encode(Progress(iteration=1, iterations=2, loss=0.5)).decode()
     assert heartbeat(store, lease, progress, NOW)
-    found = shown(view_run(store, run))
+    assert shown(view_run(store, run))["step"] is None, "nobody works in this home"
+    with hold(home, "run"):
+        found = shown(view_run(store, run))
     assert found["step"] == "unpack"
     assert found["attempts"] == 1
     assert set(found["progress"]) == PROGRESS
