@@ -83,6 +83,10 @@ class Worker:
         for line in self._process.stdout:
             with suppress(msgspec.DecodeError):
                 post(self.lease, decoder.decode(line))
+        # A worker killed before it read its job leaves the buffer full; closing complains.
+        with suppress(BrokenPipeError):
+            self._process.stdin.close()
+        self._process.stdout.close()
         post(self.lease, Exited(self._process.wait()))
 
     def stop(self, now: float) -> None:

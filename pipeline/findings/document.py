@@ -24,7 +24,6 @@ _JSON_START = re.compile(rb"\s*(?:\{\s*[\"}]|\[\s*[\[{\"\]\-0-9tfn]|\{\s*\Z|\[\s
 _MAX_DIGITS = 40
 _BLANK = re.compile(rb"\A\s+")
 _OBJECT = msgspec.json.Decoder(dict[str, msgspec.Raw])
-_OBJECTS = msgspec.json.Decoder(list[dict[str, msgspec.Raw]])
 _LIST = msgspec.json.Decoder(list[msgspec.Raw])
 _ANY = msgspec.json.Decoder()
 
@@ -68,14 +67,6 @@ def raw_items(raw: msgspec.Raw | None) -> list[msgspec.Raw]:
         return [] if raw is None else _LIST.decode(raw)
     except msgspec.ValidationError:
         return []
-
-
-def raw_objects(raw: msgspec.Raw | None) -> list[dict[str, msgspec.Raw]]:
-    """The members of each item of an undecoded list; empty for an item that is no object."""
-    try:
-        return [] if raw is None else _OBJECTS.decode(raw)
-    except msgspec.ValidationError:
-        return [raw_members(item) for item in raw_items(raw)]
 
 
 def decoded(raw: msgspec.Raw | None) -> Any:

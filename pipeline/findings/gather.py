@@ -58,7 +58,8 @@ class Gatherer:
 
     def add_finished(self, finding: Finding) -> None:
         """Take in a finding that is redacted and has its id from `identities`."""
-        self.scanned_by(finding.tool)
+        if finding.tool not in self._tools:
+            self._tools.append(finding.tool)
         self._findings.append(finding)
 
     def each(

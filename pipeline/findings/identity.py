@@ -48,9 +48,13 @@ class Identities:
 
     def of(self, content: str) -> str:
         """The id of the next finding of this content."""
-        base = _hash(content)
-        count = self._seen[base] = self._seen.get(base, 0) + 1
-        return base if count == 1 else _hash(f"{base}\n{count}")
+        base = hashlib.sha256(content.encode("utf-8", "replace")).hexdigest()[:_ID_LENGTH]
+        seen = self._seen
+        if base not in seen:
+            seen[base] = 1
+            return base
+        seen[base] += 1
+        return _hash(f"{base}\n{seen[base]}")
 
 
 def identified(findings: Iterable[Finding]) -> Iterator[Finding]:

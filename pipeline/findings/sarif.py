@@ -6,7 +6,7 @@ import msgspec
 
 from secdaemon.pipeline.findings import severity
 from secdaemon.pipeline.findings.advisory_text import Advisory, advisory_in
-from secdaemon.pipeline.findings.document import Document, decoded, raw_items, raw_objects
+from secdaemon.pipeline.findings.document import Document, decoded, raw_items, raw_members
 from secdaemon.pipeline.findings.gather import Gatherer, Results, UnusableError
 from secdaemon.pipeline.findings.identifiers import advisories_in, cwes_in, tool_name
 from secdaemon.pipeline.findings.model import Category, Finding, Severity
@@ -25,6 +25,7 @@ from secdaemon.pipeline.findings.shape import (
     words,
 )
 
+_ABSENT = msgspec.Raw()
 _NOT_FAILED = frozenset({"pass", "notApplicable"})
 _CONFIGURATION_TOOLS = frozenset({"checkov", "kics", "tfsec", "terrascan", "dockle", "hadolint"})
 
@@ -36,17 +37,53 @@ def recognise(document: Document) -> bool:
 
 def parse(document: Document, gather: Gatherer) -> Results:
     """Every result of every run."""
-    for position, members in enumerate(raw_objects(document.members["runs"])):
-        _read_run(members, f"/runs/{position}", gather)
+    for position, members in enumerate(_runs(document.members["runs"])):
+        if members != _NOTHING:
+            _read_run(members, f"/runs/{position}", gather)
     return gather.results()
 
 
-def _read_run(members: dict[str, msgspec.Raw], pointer: str, gather: Gatherer) -> None:
-    if not members:
-        return
+class _Members(msgspec.Struct, gc=False, rename="camel"):
+    """What is read of a run, its results sliced and undecoded in the same pass."""
+
+    results: list[msgspec.Raw] = []
+    invocations: msgspec.Raw = _ABSENT
+    tool: msgspec.Raw = _ABSENT
+    taxonomies: msgspec.Raw = _ABSENT
+    properties: msgspec.Raw = _ABSENT
+    original_uri_base_ids: msgspec.Raw = _ABSENT
+    artifacts: msgspec.Raw = _ABSENT
+
+
+_RUNS = msgspec.json.Decoder(list[_Members])
+_NAMES = dict(zip(_Members.__struct_fields__, _Members.__struct_encode_fields__, strict=True))
+
+
+_NOTHING = _Members()
+
+
+def _runs(raw: msgspec.Raw) -> list[_Members]:
+    """The runs; nothing in what is no object."""
+    try:
+        return _RUNS.decode(raw)
+    except msgspec.ValidationError:
+        return [_members(raw_members(item)) for item in raw_items(raw)]
+
+
+def _members(found: dict[str, msgspec.Raw]) -> _Members:
+    """The same of a run whose results are no list, or of what is no object."""
+    named = {ours: found[name] for ours, name in _NAMES.items() if name in found}
+    return _Members(**named | {"results": raw_items(found.get("results"))})
+
+
+def _value(raw: msgspec.Raw) -> Any:
+    return None if raw is _ABSENT else decoded(raw)
+
+
+def _read_run(members: _Members, pointer: str, gather: Gatherer) -> None:
     run = _Run(members, gather)
     gather.complaints += run.failures()
-    results = raw_items(members.get("results"))
+    results = members.results
     if not results or run.tool != "unknown":
         gather.scanned_by(run.tool)
     plain = PlainResults(gather, run.finding, run.bases)
@@ -63,18 +100,18 @@ def _read_run(members: dict[str, msgspec.Raw], pointer: str, gather: Gatherer) -
 class _Run:
     """One run: what its results refer to."""
 
-    def __init__(self, members: dict[str, msgspec.Raw], gather: Gatherer) -> None:
+    def __init__(self, members: _Members, gather: Gatherer) -> None:
         self._gather = gather
-        self._invocations = decoded(members.get("invocations"))
-        tool = mapping(decoded(members.get("tool")))
-        self._rules: Rules = rules_of(tool, decoded(members.get("taxonomies")))
+        self._invocations = _value(members.invocations)
+        tool = mapping(_value(members.tool))
+        self._rules: Rules = rules_of(tool, _value(members.taxonomies))
         driver = mapping(tool.get("driver"))
         self.tool = tool_name(text(driver.get("name")))
         self._version = word(driver.get("semanticVersion")) or word(driver.get("version"))
-        image = text(mapping(decoded(members.get("properties"))).get("imageName"))
-        self.bases = decoded(members.get("originalUriBaseIds"))
+        image = text(mapping(_value(members.properties)).get("imageName"))
+        self.bases = _value(members.original_uri_base_ids)
         self._places = Places(
-            bases=self.bases, artifacts=decoded(members.get("artifacts")), image=image
+            bases=self.bases, artifacts=_value(members.artifacts), image=image
         )
 
     def failures(self) -> int:

@@ -27,6 +27,9 @@ _REMEMBERED = 512
 _REMEMBERED_PATHS = 4096
 _MAX_LINE = 2**31
 _ABSENT = msgspec.Raw()
+_NO_CODE: tuple[str | None, str] = (None, "")
+_NO_PRINTS: dict[str, str] = {}
+"""One for all: a finding is frozen, and nobody writes into what it holds."""
 _NO_PARTS = (_ABSENT,) * 6
 _HASHES = frozenset(
     {
@@ -128,36 +131,31 @@ class PlainResults:
         """The template with the result's own message, place and fingerprints."""
         place = result.locations[0].physical_location
         region, where = place.region, place.artifact_location
-        line = region.start_line
+        line, end, start = region.start_line, region.end_column, region.start_column
         path = self._path(where.uri, where.uri_base_id)
         native = result.message.text
-        told = (
-            self._told(native) if len(native) <= MAX_TEXT else self._read_message(native)
-        )
-        if told is None or path is None or not 0 < line < _MAX_LINE or _is_corner(region):
+        told = self._told(native) if len(native) <= MAX_TEXT else self._read_message(native)
+        if told is None or path is None or not 0 < line < _MAX_LINE or (line == end == 1):
             return None
-        snippet, squeezed_code = None, ""
+        snippet, squeezed_code = _NO_CODE
         if region.snippet is not None and (quoted := region.snippet.text):
             read = self._code if len(quoted) <= MAX_TEXT else self._read_code
             snippet, squeezed_code = read(quoted)
         if snippet is None and place.context_region is not _ABSENT:
             return None
-        message, squeezed_message = told
-        known, start = template
-        identifier = self._identities.of(
-            f"{start}{path}\n\n\n\n\n{squeezed_code or line}\n{squeezed_message}"
-        )
+        known, begin = template
+        content = f"{begin}{path}\n\n\n\n\n{squeezed_code or line}\n{told[1]}"
         return msgspec.structs.replace(
             known,
-            id=identifier,
-            message=message,
+            id=self._identities.of(content),
+            message=told[0],
             path=path,
             line=line,
-            end_line=_positive(region.end_line) or line,
-            column=_positive(region.start_column),
-            end_column=_positive(region.end_column),
+            end_line=region.end_line if 0 < region.end_line < _MAX_LINE else line,
+            column=start if 0 < start < _MAX_LINE else None,
+            end_column=end if 0 < end < _MAX_LINE else None,
             snippet=snippet,
-            fingerprints=self._prints(result),
+            fingerprints=self._prints(result) if _has_prints(result) else _NO_PRINTS,
             sources=(Source(self._member, pointer, known.tool),),
         )
 
@@ -222,10 +220,5 @@ class PlainResults:
         return {redact(key): redact(value) for key, value in fingerprints(stated).items()}
 
 
-def _positive(number: int) -> int | None:
-    return number if 0 < number < _MAX_LINE else None
-
-
-def _is_corner(region: _Region) -> bool:
-    """Whether the region is at 1:1, which can mean "nowhere"; `sarif` knows."""
-    return region.start_line == 1 and region.end_column == 1
+def _has_prints(result: _Result) -> bool:
+    return result.partial_fingerprints is not None or result.fingerprints is not None

@@ -1,6 +1,5 @@
 """Without room or network nothing is lost: it is said, waited for, and gone on with."""
 
-import json
 import os
 import shutil
 import subprocess
@@ -103,20 +102,20 @@ def test_a_disk_that_fills_up_in_training_costs_attempts_and_no_work(
     fill: Callable[..., Path],
     ends_the_same: Compare,
 ) -> None:
-    """Not a byte is left, for state.db either: the daemon bears it, and goes on when there is room."""
-    scene = make_scene(
-        small_disk / "home",
-        schedule="schedule: {max_attempts: 50, backoff_seconds: 0.2, backoff_max_seconds: 1, nice: 0}",
-    )
+    """Not a byte is left, for state.db neither: the daemon bears it, and goes on with the room."""
+    patient = "{max_attempts: 50, backoff_seconds: 0.2, backoff_max_seconds: 1, nice: 0}"
+    scene = make_scene(small_disk / "home", schedule=f"schedule: {patient}")
     shutil.copy(scans, scene.inbox)
     daemon = scene.begin("--until-idle")
     scene.until_in(Step.STAGE1)
+    (worker,) = scene.workers(daemon)
     ballast = fill(small_disk, 0)
-    log = scene.home.logs / f"{scene.runs()[0].id}.log"
-    scene.until(lambda: not scene.is_working("heavy") or daemon.poll() is not None, "a step fails")
+    scene.until(lambda: worker not in scene.workers(daemon), "the worker gives up")
+    assert daemon.poll() is None
     ballast.unlink()
-    assert daemon.wait(300) == 0, log.read_text()
+    assert daemon.wait(300) == 0
     ends_the_same(scene)
+    assert len(scene.attempts(Step.STAGE1)) > 1
 
 
 def test_a_limit_on_file_sizes_is_told_and_lasts_no_longer_than_it_is_there(
@@ -160,5 +159,4 @@ def test_a_source_out_of_reach_fails_its_run_and_holds_up_no_other(
     assert [number for number, _ in scene.attempts(Step.STAGE1)] == [1, 2, 3]
     assert (other.name, other.state) == ("other.zip", State.SKIPPED)
     assert other.updated_at < failed.updated_at
-    shown = json.loads(json.dumps([run.reason for run in scene.status().runs]))
-    assert failed.reason in shown
+    assert failed.reason in [run.reason for run in scene.status().runs]
