@@ -30,7 +30,16 @@ from secdaemon.pipeline.account.manifest_model import (
     TrainingRecord,
 )
 from secdaemon.pipeline.account.portable import portable_job, portable_outputs
-from secdaemon.pipeline.interface import ExampleCounts, Job, Outputs, TrainingSummary
+from secdaemon.pipeline.interface import (
+    ExampleCounts,
+    Job,
+    Origin,
+    Outputs,
+    RetentionOutput,
+    Stage1Output,
+    Stage2Output,
+    TrainingSummary,
+)
 
 __all__ = ["Manifest", "build_manifest", "check", "library_versions", "write"]
 
@@ -76,38 +85,47 @@ def build_manifest(
         stage1=_stage1(job, outputs),
         stage2=_stage2(job, outputs),
         final_model_path="./final-model",
-        metrics=Results(
-            stage1_test=ThreeModels(
-                base=stage1.base_metrics,
-                stage1=stage1.metrics,
-                stage2=judged.stage1_test if judged else None,
-            ),
-            stage2_test=ThreeModels(
-                base=stage2.base_metrics, stage1=stage2.baseline, stage2=stage2.metrics
-            ),
-        ),
+        metrics=_results(stage1, stage2, judged),
         retention=judged.retention if judged else None,
         gates=judged.gates if judged else (),
         findings=parse.counts,
         findings_by_tool=parse.by_tool,
         examples_by_category=built.by_category,
-        artifact=ArtifactRecord(
-            kind=job.origin.kind,
-            name=job.origin.name,
-            sha256=job.origin.sha256,
-            size=job.origin.size,
-        ),
-        source=SourceRecord(
-            repository=job.origin.repository,
-            commit=job.origin.head_sha,
-            workflow_run_id=job.origin.workflow_run_id,
-            run_attempt=job.origin.run_attempt,
-        ),
+        artifact=_artifact(job.origin),
+        source=_source(job.origin),
         seeds=_seeds(job.settings.training.seed),
         data_fingerprints={"project_examples": built.fingerprint, "stage1": stage1.fingerprint},
         data_revisions={**stage1.revisions, **(revisions or {})},
         settings=_settings(job.settings),
         libraries=dict(library_versions() if libraries is None else libraries),
+    )
+
+
+def _results(stage1: Stage1Output, stage2: Stage2Output, judged: RetentionOutput | None) -> Results:
+    return Results(
+        stage1_test=ThreeModels(
+            base=stage1.base_metrics,
+            stage1=stage1.metrics,
+            stage2=judged.stage1_test if judged else None,
+        ),
+        stage2_test=ThreeModels(
+            base=stage2.base_metrics, stage1=stage2.baseline, stage2=stage2.metrics
+        ),
+    )
+
+
+def _artifact(origin: Origin) -> ArtifactRecord:
+    return ArtifactRecord(
+        kind=origin.kind, name=origin.name, sha256=origin.sha256, size=origin.size
+    )
+
+
+def _source(origin: Origin) -> SourceRecord:
+    return SourceRecord(
+        repository=origin.repository,
+        commit=origin.head_sha,
+        workflow_run_id=origin.workflow_run_id,
+        run_attempt=origin.run_attempt,
     )
 
 
