@@ -11,8 +11,8 @@ from pathlib import Path
 import msgspec
 
 from secdaemon.config import __version__
-from secdaemon.config.schema import Settings
 from secdaemon.config.files import write_file
+from secdaemon.config.schema import Settings
 from secdaemon.pipeline.account.manifest_check import check
 from secdaemon.pipeline.account.manifest_model import (
     ArtifactRecord,
