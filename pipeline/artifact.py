@@ -25,6 +25,11 @@ from secdaemon.pipeline.interface import EndRun, UnpackOutput
 
 ABOUT_FILE = "secdaemon.json"
 CHUNK = 1 << 20
+_ARCHIVES_FAULT = {
+    errno.ENAMETOOLONG: "a member's path is too long for this disk",
+    errno.EINVAL: "the zip is damaged: a member lies before its beginning",
+}
+"""What the system complains about although the disk is well."""
 RATIO_FLOOR = 1 << 20
 """Below this inflated size no ratio is judged: a small file of zeros is no bomb."""
 _ENCRYPTED = 0x1
@@ -113,10 +118,9 @@ def _unpack_zip(
         msg = f"the zip is damaged: {str(error) or 'it breaks off inside a member'}"
         raise Rejected(msg) from error
     except OSError as error:
-        if error.errno != errno.ENAMETOOLONG:
+        if error.errno not in _ARCHIVES_FAULT:
             raise
-        msg = "a member's path is too long for this disk"
-        raise Rejected(msg) from error
+        raise Rejected(_ARCHIVES_FAULT[error.errno]) from error
 
 
 def _unpack_nested(path: Path, limits: Artifact, tally: Tally, depth: int) -> None:

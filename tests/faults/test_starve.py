@@ -14,8 +14,6 @@ import pytest
 from secdaemon.daemon.views import FullRunView
 from secdaemon.state.machine import State, Step
 
-pytestmark = pytest.mark.slow
-
 Scene = Any
 Compare = Callable[[Scene], FullRunView]
 NOTHING = '{"version": "2.1.0", "runs": []}'
@@ -95,6 +93,7 @@ def test_a_zip_too_large_for_the_disk_waits_for_room(
     assert list(scene.home.archive.glob(".*")) == []
 
 
+@pytest.mark.slow
 def test_a_disk_that_fills_up_in_training_costs_attempts_and_no_work(
     small_disk: Path,
     make_scene: Callable[..., Scene],
@@ -139,6 +138,7 @@ def test_a_limit_on_file_sizes_is_told_and_lasts_no_longer_than_it_is_there(
     assert not large.exists()
 
 
+@pytest.mark.slow
 def test_a_source_out_of_reach_fails_its_run_and_holds_up_no_other(
     make_scene: Callable[..., Scene], make_zip: Callable[..., Path], scans: Path
 ) -> None:

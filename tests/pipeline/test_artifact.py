@@ -374,3 +374,13 @@ def test_damage_anywhere_is_refused_or_harmless(
 def test_a_truncated_zip_is_not_a_zip(refuse: Callable[..., str]) -> None:
     """A download cut in half has no directory at its end."""
     assert refuse(WHOLE[: len(WHOLE) // 2]) == "not a zip file"
+
+
+def test_a_member_before_the_zips_beginning_is_refused(tmp_path: Path) -> None:
+    """Hypothesis found it: a lying offset becomes a negative one once the prefix is added."""
+    damaged = bytearray(WHOLE[:438])
+    damaged[433] = 2
+    (tmp_path / "in.zip").write_bytes(damaged)
+    with pytest.raises(Rejected):
+        unpack(tmp_path / "in.zip", tmp_path / "artifact", LIMITS)
+    assert not (tmp_path / "artifact").exists()
