@@ -11,11 +11,18 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings as hypothesis_settings
 
 from secdaemon.config.paths import Home
 from secdaemon.config.schema import Settings
 from secdaemon.config.settings import load_settings
 from secdaemon.state.store import Store, open_store
+
+# No test asserts a time. On CI the same examples come every time; what a developer's run finds by
+# chance becomes a test of its own.
+hypothesis_settings.register_profile("local", deadline=None)
+hypothesis_settings.register_profile("ci", deadline=None, derandomize=True)
+hypothesis_settings.load_profile("ci" if os.environ.get("CI") else "local")
 
 SETTINGS = """\
 inbox: {stable_seconds: 0.2, broken_seconds: 1}
