@@ -9,12 +9,12 @@ import platform
 import tempfile
 from pathlib import Path
 
-from benchmarks import drop, idle, intake, status, training
+from benchmarks import drop, idle, intake, parsing, status, training
 from benchmarks.homes import copy_home, home_of_many, home_of_one
 from secdaemon.config import __version__
 from secdaemon.config.paths import Home
 
-NAMES = ("training", "status", "intake", "drop", "idle")
+NAMES = ("training", "status", "intake", "drop", "idle", "parsing")
 MANY = 10_000
 FEW = 10
 
@@ -39,12 +39,15 @@ def main() -> None:
 def _measure(work: Path, names: list[str], *, quick: bool) -> None:
     if "training" in names:
         training.measure(work, rounds=1 if quick else 5)
-    if names == ["training"]:
+    if "parsing" in names:
+        parsing.measure(work, rounds=2 if quick else 5, quick=quick)
+    if not set(names) - {"training", "parsing"}:
         return
     few = 10 if quick else 20
     one = home_of_one(work / "one")
-    many = home_of_many(one, work / "many", MANY // 100 if quick else MANY)
-    homes = {"1 run": one, f"{MANY:,} runs": many}
+    count = MANY // 100 if quick else MANY
+    many = home_of_many(one, work / "many", count)
+    homes = {"1 run": one, f"{count:,} runs": many}
     if "status" in names:
         status.measure(homes, rounds=few)
     if "idle" in names:
@@ -54,7 +57,7 @@ def _measure(work: Path, names: list[str], *, quick: bool) -> None:
         drop.measure(dropped, drops=2 if quick else 10)
     if "intake" in names:
         ten = home_of_many(one, work / "ten", FEW)
-        beside = {f"{FEW} runs": ten, f"{MANY:,} runs": copy_home(many, _beside(many, "intake"))}
+        beside = {f"{FEW} runs": ten, f"{count:,} runs": copy_home(many, _beside(many, "intake"))}
         intake.measure(beside, rounds=2 if quick else 7, zips=20)
 
 

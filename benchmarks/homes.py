@@ -1,7 +1,7 @@
 """Homes with as many runs as are wanted: one real run through the whole pipeline, and its copies.
 
-The copies are made by the store's own functions, every state and event of them, so that a database
-of 10,000 runs is what 10,000 such artifacts would have left.
+The copies are made by the store's own functions, with every state, event and finding, so that a
+database of 10,000 runs is what 10,000 such artifacts would have left.
 """
 
 import hashlib
@@ -9,15 +9,19 @@ import shutil
 import subprocess
 import zipfile
 from contextlib import closing
+from datetime import datetime
 from importlib import resources
 from pathlib import Path
+
+import msgspec
 
 from benchmarks.processes import SECDAEMON, clean_environment
 from secdaemon.config.paths import Home
 from secdaemon.daemon.intake import zip_folder
+from secdaemon.state.history import IndexedFinding
 from secdaemon.state.leases import acquire, finish
-from secdaemon.state.machine import RULES
-from secdaemon.state.model import NewRun
+from secdaemon.state.machine import RULES, Step
+from secdaemon.state.model import NewRun, Run
 from secdaemon.state.runs import Move, events, get_run, newest_runs, outputs, set_run_dir, take_in
 from secdaemon.state.store import Store, open_store
 
@@ -58,45 +62,58 @@ def home_of_many(one: Home, root: Path, count: int) -> Home:
     """Return a home whose state.db has `count` runs like that of the home of one."""
     home = new_home(root)
     with closing(open_store(one)) as store:
-        first = newest_runs(store, 1)[0]
-        texts = outputs(store, [first.id])[first.id]
-        said = {event.step: event.detail for event in events(store, first.id)}
-        now = _unix(first.created_at)
+        model = newest_runs(store, 1)[0]
+        moves = _moves(store, model)
     with closing(open_store(home)) as store:
         # Nothing here has to outlive a power cut, and 160,000 fsyncs are an hour.
         store.read("PRAGMA synchronous = OFF")
+        born = datetime.fromisoformat(model.created_at).timestamp()
         for number in range(count):
-            at = now - SECONDS_APART * (count - number)
-            sha256 = hashlib.sha256(str(number).encode()).hexdigest()
-            new = NewRun(
-                kind=first.kind,
-                name=first.name,
-                sha256=sha256,
-                size=first.size,
-                project=first.project,
-                archive=str(home.archive / f"{sha256}.zip"),
-            )
-            run_id = take_in(store, new, at).run
-            set_run_dir(store, run_id, str(root / "models" / "fine-tuned" / run_id))
-            _work(store, run_id, texts, said, at)
+            _copy_run(store, home, model, moves, number, born - SECONDS_APART * (count - number))
     return home
 
 
-def _work(
-    store: Store, run_id: str, texts: dict[str, str], said: dict[str | None, str], now: float
-) -> None:
-    """Take a run through every step."""
-    for seconds, rule in enumerate(RULES, start=1):
-        lease = acquire(store, get_run(store, run_id), rule, now + seconds)
-        assert lease
-        how = Move(
+def _moves(store: Store, model: Run) -> dict[Step, Move]:
+    """Return what each step of a run did, ready to be done to another."""
+    texts = outputs(store, [model.id])[model.id]
+    said = {event.step: event.detail for event in events(store, model.id)}
+    rows = store.read(
+        "SELECT id, tool, rule, severity, place FROM findings WHERE run = ?", (model.id,)
+    )
+    found = tuple(msgspec.convert([dict(row) for row in rows], list[IndexedFinding]))
+    return {
+        rule.step: Move(
             target=rule.target,
             cause=rule.step,
             detail=said[rule.step],
             output=texts[rule.step],
-            fingerprint=run_id,
+            findings=found if rule.step is Step.PARSE else None,
         )
-        assert finish(store, lease, how, now + seconds)
+        for rule in RULES
+    }
+
+
+def _copy_run(  # noqa: PLR0917 - what a copy is made of
+    store: Store, home: Home, model: Run, moves: dict[Step, Move], number: int, now: float
+) -> None:
+    """Record an artifact of its own and take it through every step, a second each."""
+    sha256 = hashlib.sha256(str(number).encode()).hexdigest()
+    new = NewRun(
+        kind=model.kind,
+        name=model.name,
+        sha256=sha256,
+        size=model.size,
+        project=model.project,
+        archive=str(home.archive / f"{sha256}.zip"),
+    )
+    run_id = take_in(store, new, now).run
+    set_run_dir(store, run_id, str(home.root / "models" / "fine-tuned" / run_id))
+    for rule in RULES:
+        now += 1.0
+        lease = acquire(store, get_run(store, run_id), rule, now)
+        assert lease
+        how = msgspec.structs.replace(moves[rule.step], fingerprint=run_id)
+        assert finish(store, lease, how, now)
 
 
 def copy_home(home: Home, root: Path) -> Home:
@@ -113,9 +130,3 @@ def small_zip(path: Path, number: int) -> Path:
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("scan.sarif", text)
     return path
-
-
-def _unix(moment: str) -> float:
-    from datetime import datetime
-
-    return datetime.fromisoformat(moment).timestamp()

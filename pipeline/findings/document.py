@@ -22,6 +22,9 @@ _BOMS = (
 )
 _JSON_START = re.compile(rb"\s*(?:\{\s*[\"}]|\[\s*[\[{\"\]\-0-9tfn]|\{\s*\Z|\[\s*\Z|null\s*\Z)")
 _MAX_DIGITS = 40
+_LARGE = 64 * 2**20
+MAX_VALUES = 10_000_000
+"""In a file of more than 64 MiB."""
 _BLANK = re.compile(rb"\A\s+")
 _OBJECT = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _LIST = msgspec.json.Decoder(list[msgspec.Raw])
@@ -137,6 +140,21 @@ def _check_utf8(data: bytes) -> None:
         except UnicodeDecodeError as error:
             msg = f"The file is neither UTF-8 nor UTF-16 (near byte {start + error.start})."
             raise UnreadableError(msg) from error
+
+
+def check_size(data: bytes) -> None:
+    """Refuse a large document of very many tiny values, whose tree would be many times its size.
+
+    Scans of real tools have 11,000 to 33,000 of them in a megabyte.
+
+    Raises:
+        UnreadableError: there are more than MAX_VALUES.
+    """
+    if len(data) <= _LARGE:
+        return
+    if sum(map(data.count, (b",", b"{", b"["))) > MAX_VALUES:
+        msg = f"The file holds more than {MAX_VALUES // 10**6} million values."
+        raise UnreadableError(msg)
 
 
 def parse_document(data: bytes) -> Document:

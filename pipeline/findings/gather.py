@@ -6,10 +6,13 @@ from typing import Any
 import msgspec
 
 from secdaemon.pipeline.findings.clean import cleaned
-from secdaemon.pipeline.findings.document import each_object
+from secdaemon.pipeline.findings.document import UnreadableError, each_object
 from secdaemon.pipeline.findings.identity import Identities, content
 from secdaemon.pipeline.findings.model import Finding, Source
 from secdaemon.pipeline.findings.redact import Redactor
+
+MAX_RESULTS = 500_000
+"""In one file; a finding takes about a kilobyte, and GitHub itself takes 25,000 of a run."""
 
 
 class UnusableError(Exception):
@@ -57,10 +60,25 @@ class Gatherer:
         self.add_finished(msgspec.structs.replace(clean, id=identifier))
 
     def add_finished(self, finding: Finding) -> None:
-        """Take in a finding that is redacted and has its id from `identities`."""
+        """Take in a finding that is redacted and has its id from `identities`.
+
+        Raises:
+            UnreadableError: it is one more than MAX_RESULTS.
+        """
         if finding.tool not in self._tools:
             self._tools.append(finding.tool)
         self._findings.append(finding)
+        if len(self._findings) > MAX_RESULTS:
+            self._refuse()
+
+    def _reject(self, reason: str) -> None:
+        self._rejected.append(reason)
+        if len(self._rejected) > MAX_RESULTS:
+            self._refuse()
+
+    def _refuse(self) -> None:
+        msg = f"The file holds more than {MAX_RESULTS:,} results."
+        raise UnreadableError(msg)
 
     def each(
         self,
@@ -87,7 +105,7 @@ class Gatherer:
             for finding in (found,) if isinstance(found, Finding) else tuple(found):
                 self.add(finding)
         except UnusableError as error:
-            self._rejected.append(f"{self.member}#{pointer}: {error}")
+            self._reject(f"{self.member}#{pointer}: {error}")
 
     def results(self) -> Results:
         """All that was collected."""

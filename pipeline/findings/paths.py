@@ -30,7 +30,8 @@ _WORKSPACE = re.compile(
     r"|/(?:workspace|src|rootdir|<rootdir>)"
     r")(?=/|$)"
 )
-_SIMPLE = re.compile(r"(?:[A-Za-z0-9_-][A-Za-z0-9_.+-]{0,100}/){0,50}[A-Za-z0-9_-][A-Za-z0-9_.+-]{0,100}")
+_STEP = r"[A-Za-z0-9_-][A-Za-z0-9_.+-]{0,100}"
+_SIMPLE = re.compile(rf"(?:{_STEP}/){{0,50}}{_STEP}")
 """Relative, nothing encoded, no step that leads anywhere but down: as it should be."""
 _HOME = re.compile(r"^/(?:home|Users|Documents and Settings)/[^/]+(?=/|$)|^/root(?=/|$)")
 

@@ -5,6 +5,7 @@ from pathlib import Path
 from secdaemon.pipeline.findings.document import (
     UnreadableError,
     as_utf8,
+    check_size,
     looks_like_json,
     parse_document,
 )
@@ -73,6 +74,7 @@ def _not_read(member: str, named: tuple[str, str] | None) -> Parsed:
 
 
 def _read_json(data: bytes, member: str, secrets: Redactor) -> Parsed:
+    check_size(data)
     document = parse_document(data)
     if document.is_null:
         report = FileReport(path=member, kind=FileKind.EMPTY, format="json-null")

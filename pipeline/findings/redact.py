@@ -19,7 +19,7 @@ _MIN_LITERAL = 6
 _MIN_PHRASE = 16
 _FEW_LITERALS = 32
 _MAX_PASSES = 20
-_SHORT = 1024
+SHORT = 1024
 _REMEMBERED_SHORT = 8192
 _REMEMBERED_LONG = 512
 """Texts of up to `shape.MAX_TEXT` characters: 20 MB at most, twice where much is redacted."""
@@ -107,7 +107,7 @@ class Redactor:
 
     def redact(self, text: str) -> str:
         """The text without secrets, e-mail addresses, home folders and acting characters."""
-        if len(text) <= _SHORT:
+        if len(text) <= SHORT:
             return self._redact_short(text)
         return self._redact_long(text) if len(text) <= MAX_TEXT else self._redact(text)
 
@@ -126,7 +126,10 @@ class Redactor:
         clean = self._hide_literals(text) if self._literals else text
         for rule in rules_for(clean):
             clean = rule.sub(partial(self._hide, rule), clean)
-        clean = _EMAIL.sub("<email>", clean) if "@" in clean else clean
+        return self._people(clean)
+
+    def _people(self, text: str) -> str:
+        clean = _EMAIL.sub("<email>", text) if "@" in text else text
         return _HOME.sub("~", clean) if any(mark in clean for mark in _HOME_MARKS) else clean
 
     def _hide(self, rule: SecretRule, match: re.Match[str]) -> str:

@@ -73,7 +73,9 @@ def _runs(raw: msgspec.Raw) -> list[_Members]:
 def _members(found: dict[str, msgspec.Raw]) -> _Members:
     """The same of a run whose results are no list, or of what is no object."""
     named = {ours: found[name] for ours, name in _NAMES.items() if name in found}
-    return _Members(**named | {"results": raw_items(found.get("results"))})
+    return msgspec.structs.replace(
+        _NOTHING, **{**named, "results": raw_items(found.get("results"))}
+    )
 
 
 def _value(raw: msgspec.Raw) -> Any:
@@ -110,9 +112,7 @@ class _Run:
         self._version = word(driver.get("semanticVersion")) or word(driver.get("version"))
         image = text(mapping(_value(members.properties)).get("imageName"))
         self.bases = _value(members.original_uri_base_ids)
-        self._places = Places(
-            bases=self.bases, artifacts=_value(members.artifacts), image=image
-        )
+        self._places = Places(bases=self.bases, artifacts=_value(members.artifacts), image=image)
 
     def failures(self) -> int:
         """How many errors the scanner itself reports about its run (section 3.20)."""

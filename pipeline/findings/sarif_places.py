@@ -1,4 +1,7 @@
-"""Where a SARIF result points: locations, code flows and fixes (3.28-3.30, 3.36, 3.55), and its fingerprints."""
+"""Where a SARIF result points and by what it is known again.
+
+Locations, code flows, fixes (sections 3.28-3.30, 3.36, 3.55) and fingerprints.
+"""
 
 from typing import Any
 

@@ -20,11 +20,11 @@ from secdaemon.pipeline.findings.identity import squeezed
 from secdaemon.pipeline.findings.innocent import is_digest
 from secdaemon.pipeline.findings.model import Category, Finding, Source
 from secdaemon.pipeline.findings.paths import clean_uri
+from secdaemon.pipeline.findings.redact import SHORT
 from secdaemon.pipeline.findings.sarif_places import fingerprints
-from secdaemon.pipeline.findings.shape import MAX_TEXT, code, text
+from secdaemon.pipeline.findings.shape import code, text
 
-_REMEMBERED = 512
-_REMEMBERED_PATHS = 4096
+_REMEMBERED = 4096
 _MAX_LINE = 2**31
 _ABSENT = msgspec.Raw()
 _NO_CODE: tuple[str | None, str] = (None, "")
@@ -112,7 +112,7 @@ class PlainResults:
         self._read = read
         self._bases = bases
         self._templates: dict[Any, _Template | None] = {}
-        self._path = lru_cache(_REMEMBERED_PATHS)(self._read_path)
+        self._path = lru_cache(_REMEMBERED)(self._read_path)
         self._told = lru_cache(_REMEMBERED)(self._read_message)
         self._code = lru_cache(_REMEMBERED)(self._read_code)
 
@@ -132,14 +132,14 @@ class PlainResults:
         place = result.locations[0].physical_location
         region, where = place.region, place.artifact_location
         line, end, start = region.start_line, region.end_column, region.start_column
-        path = self._path(where.uri, where.uri_base_id)
         native = result.message.text
-        told = self._told(native) if len(native) <= MAX_TEXT else self._read_message(native)
+        told = self._told(native) if len(native) <= SHORT else self._read_message(native)
+        path = self._path(where.uri, where.uri_base_id)
         if told is None or path is None or not 0 < line < _MAX_LINE or (line == end == 1):
             return None
         snippet, squeezed_code = _NO_CODE
         if region.snippet is not None and (quoted := region.snippet.text):
-            read = self._code if len(quoted) <= MAX_TEXT else self._read_code
+            read = self._code if len(quoted) <= SHORT else self._read_code
             snippet, squeezed_code = read(quoted)
         if snippet is None and place.context_region is not _ABSENT:
             return None

@@ -8,7 +8,7 @@ matches plain words and hashes.
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from math import log2
 
 import msgspec
@@ -20,7 +20,8 @@ class SecretRule(msgspec.Struct, frozen=True, kw_only=True):
     A text without any of the `marks`, in lower case, cannot match: looking for them first is what
     makes forty patterns over every text affordable. For the same reason an ASCII text is only tried
     where one of the `starts` stands, which every match begins with; and not at all without all of
-    `also` or, for one in a `run`, without RUN characters of a token in a row.
+    `also` or, for a rule with a `run`, without RUN characters of a token in a row and one of the
+    marks that it names, in the case that the pattern wants.
     """
 
     kind: str
@@ -29,7 +30,7 @@ class SecretRule(msgspec.Struct, frozen=True, kw_only=True):
     entropy: float = 0.0
     starts: tuple[str, ...] = ()
     also: str = ""
-    run: bool = False
+    run: tuple[str, ...] = ()
 
     def sub(self, hide: Callable[[re.Match[str]], str], text: str) -> str:
         """The text with every match replaced; as `pattern.sub`, and faster."""
@@ -67,10 +68,10 @@ def _rule(
     """A rule whose matches begin with a mark, unless `starts` says with what else."""
     return SecretRule(
         kind=kind,
-        marks=tuple(marks.split()),
+        marks=tuple(marks.lower().split()),
         pattern=re.compile(pattern),
         entropy=entropy,
-        starts=tuple((marks if starts is None else starts).split()),
+        starts=tuple((marks if starts is None else starts).lower().split()),
         also=also,
     )
 
@@ -80,7 +81,7 @@ def _token(
 ) -> SecretRule:
     """A rule whose matches hold RUN or more of `[A-Za-z0-9_-]` in a row, after or with the mark."""
     rule = _rule(kind, marks, pattern, entropy, starts=starts)
-    return msgspec.structs.replace(rule, run=True)
+    return msgspec.structs.replace(rule, run=tuple(marks.split()))
 
 
 _START = r"(?<![A-Za-z0-9_-])"
@@ -107,7 +108,7 @@ RULES: tuple[SecretRule, ...] = (
     ),
     _token(
         "aws-access-key",
-        "akia asia abia acca a3t",
+        "AKIA ASIA ABIA ACCA A3T",
         r"(?:AKIA|ASIA|ABIA|ACCA|A3T[A-Z0-9])[A-Z0-9]{16,300}",
     ),
     _rule(
@@ -137,10 +138,10 @@ RULES: tuple[SecretRule, ...] = (
         "hooks.slack.com",
         r"hooks\.slack\.com/(?:services|workflows|triggers)/[A-Za-z0-9+/]{30,90}",
     ),
-    _token("google-api-key", "aiza", r"AIza[A-Za-z0-9_-]{35,300}"),
+    _token("google-api-key", "AIza", r"AIza[A-Za-z0-9_-]{35,300}"),
     _token(
         "google-oauth-token",
-        "ya29. gocspx-",
+        "ya29. GOCSPX-",
         _START + r"(?:ya29\.[A-Za-z0-9_-]{20,500}|GOCSPX-[A-Za-z0-9_-]{28})",
     ),
     _token("stripe-key", "sk_ rk_ pk_", r"(?:sk|rk|pk)_(?:live|test|prod)_[A-Za-z0-9]{10,99}"),
@@ -154,8 +155,8 @@ RULES: tuple[SecretRule, ...] = (
     _token("npm-token", "npm_", r"npm_[A-Za-z0-9]{36,300}"),
     _token("pypi-token", "pypi-", r"pypi-[A-Za-z0-9_-]{50,250}"),
     _token("docker-token", "dckr_pat_", r"dckr_pat_[A-Za-z0-9_-]{20,40}"),
-    _token("sendgrid-key", "sg.", _START + r"SG\.[A-Za-z0-9_-]{16,32}\.[A-Za-z0-9_-]{16,64}"),
-    _token("twilio-key", "sk ac", _START + r"(?:SK|AC)[0-9a-f]{32}" + _END),
+    _token("sendgrid-key", "SG.", _START + r"SG\.[A-Za-z0-9_-]{16,32}\.[A-Za-z0-9_-]{16,64}"),
+    _token("twilio-key", "SK AC", _START + r"(?:SK|AC)[0-9a-f]{32}" + _END),
     _token("mailgun-key", "key-", _START + r"key-[0-9a-f]{32}" + _END),
     _token("digitalocean-token", "doo_v1_ dop_v1_ dor_v1_", r"do[opr]_v1_[0-9a-f]{64}"),
     _token(
@@ -165,11 +166,11 @@ RULES: tuple[SecretRule, ...] = (
     ),
     _token("databricks-token", "dapi", _START + r"dapi[0-9a-f]{32}(?:-\d)?" + _END),
     _token("vault-token", "hvb. hvs. hvr.", r"hv[bsr]\.[A-Za-z0-9_-]{24,300}"),
-    _token("age-key", "age-secret-key", r"AGE-SECRET-KEY-1[A-Z0-9]{58}"),
+    _token("age-key", "AGE-SECRET-KEY", r"AGE-SECRET-KEY-1[A-Z0-9]{58}"),
     _rule("atlassian-token", "atatt3", r"ATATT3[A-Za-z0-9_=-]{60,250}"),
-    _token("telegram-token", ":aa", _START + r"\d{8,10}:AA[A-Za-z0-9_-]{33}" + _END, starts=""),
+    _token("telegram-token", ":AA", _START + r"\d{8,10}:AA[A-Za-z0-9_-]{33}" + _END, starts=""),
     _token(
-        "square-token", "eaaa sq0", _START + r"(?:EAAA|sq0(?:atp|csp)-)[A-Za-z0-9_-]{22,60}", 3.5
+        "square-token", "EAAA sq0", _START + r"(?:EAAA|sq0(?:atp|csp)-)[A-Za-z0-9_-]{22,60}", 3.5
     ),
     _token("linear-key", "lin_api_", r"lin_api_[A-Za-z0-9]{40}"),
     _rule("grafana-token", "glsa_ glc_", r"gl(?:sa|c)_[A-Za-z0-9+/=_]{32,400}"),
@@ -244,33 +245,26 @@ _CODE_WORD = re.compile(r"[A-Za-z_]+(?:[.-][A-Za-z_]+)*[0-9]?")
 RUN = 15
 """The shortest run of token characters in a rule of tokens: a Slack token's."""
 _TOKEN_CHARACTERS = frozenset(b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-")
-_LOWER_TOKENS = bytes(c if c in _TOKEN_CHARACTERS else 32 for c in range(256)).lower()
+_RUNS_ALONE = bytes(c if c in _TOKEN_CHARACTERS else 32 for c in range(256))
 _SHAPES = bytes(120 if c in _TOKEN_CHARACTERS else 32 for c in range(256))
 _LONG_SHAPE = b"x" * RUN
-ROOTS = tuple(
-    ["pass", "pwd", "secret", "token", "key", "credential", "session", "cookie", "aws", "bearer", "basic", "digest", "://", "gl", "eyj", "atatt3", "-----begin", "hooks.slack.com"]
+ROOTS = (
+    *("pass", "pwd", "secret", "token", "key", "credential", "session", "cookie", "aws", "bearer"),
+    *("basic", "digest", "://", "gl", "eyj", "atatt3", "-----begin", "hooks.slack.com"),
 )
 """Every mark of a rule without a run holds one of these."""
-
-
-def _by_word(words: Iterable[str], *, run: bool) -> dict[str, tuple[int, ...]]:
-    """For each word the positions in RULES of the rules that have it in a mark."""
-    return {
-        word: tuple(
-            position
-            for position, rule in enumerate(RULES)
-            if rule.run is run and any(word in mark for mark in rule.marks)
-        )
-        for word in words
-    }
-
-
-_BY_ROOT = _by_word(ROOTS, run=False)
-_BY_RUN_MARK = _by_word((mark for rule in RULES if rule.run for mark in rule.marks), run=True)
-_IN_RUNS = {
-    mark: rules for mark, rules in _BY_RUN_MARK.items() if set(mark.encode()) <= _TOKEN_CHARACTERS
+_BY_ROOT = {
+    root: tuple(
+        place
+        for place, rule in enumerate(RULES)
+        if not rule.run and any(root in mark for mark in rule.marks)
+    )
+    for root in ROOTS
 }
-_BEFORE_RUNS = {mark: rules for mark, rules in _BY_RUN_MARK.items() if mark not in _IN_RUNS}
+
+_RUN_MARKS = tuple(mark for rule in RULES for mark in rule.run)
+_MARKS_IN_RUNS = tuple(mark for mark in _RUN_MARKS if set(mark.encode()) <= _TOKEN_CHARACTERS)
+_MARKS_BEFORE_RUNS = tuple(mark for mark in _RUN_MARKS if mark not in _MARKS_IN_RUNS)
 
 
 def rules_for(text: str) -> list[SecretRule]:
@@ -278,12 +272,11 @@ def rules_for(text: str) -> list[SecretRule]:
     lower = text.lower()
     if not text.isascii():
         return [rule for rule in RULES if _is_marked(rule, lower)]
-    found = {n for root, rules in _BY_ROOT.items() if root in lower for n in rules}
-    if has_run(text):
-        runs = _long_runs(text)
-        found.update(n for mark, rules in _IN_RUNS.items() if mark in runs for n in rules)
-        found.update(n for mark, rules in _BEFORE_RUNS.items() if mark in lower for n in rules)
-    return [rule for n in sorted(found) if _is_marked(rule := RULES[n], lower)]
+    found = {place for root, places in _BY_ROOT.items() if root in lower for place in places}
+    found = {place for place in found if _is_marked(RULES[place], lower)}
+    if runs := token_marks(text):
+        found |= {place for place, rule in enumerate(RULES) if not runs.isdisjoint(rule.run)}
+    return [RULES[place] for place in sorted(found)]
 
 
 def _is_marked(rule: SecretRule, lower: str) -> bool:
@@ -295,10 +288,14 @@ def has_run(text: str) -> bool:
     return _LONG_SHAPE in text.encode().translate(_SHAPES)
 
 
-def _long_runs(text: str) -> str:
-    """The runs of at least RUN token characters of an ASCII text, in lower case."""
-    words = text.encode().translate(_LOWER_TOKENS).split()
-    return b" ".join(word for word in words if len(word) >= RUN).decode()
+def token_marks(text: str) -> set[str]:
+    """The marks of tokens in an ASCII text: those in, or before, a run of RUN token characters."""
+    if not has_run(text):
+        return set()
+    words = text.encode().translate(_RUNS_ALONE).split()
+    runs = b" ".join([word for word in words if len(word) >= RUN]).decode()
+    found = {mark for mark in _MARKS_IN_RUNS if mark in runs}
+    return found.union([mark for mark in _MARKS_BEFORE_RUNS if mark in text])
 
 
 def entropy(value: str) -> float:
