@@ -1,6 +1,7 @@
 """A file counts as complete when it has stood still, whatever was seen in between."""
 
 import os
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -219,3 +220,13 @@ def test_a_folder_moved_in_whole_is_one_artifact(good: Path, tmp_path: Path) -> 
     assert scan(inbox)[inbox / "run-1"] != before
     (inbox / "run-1" / "late.sarif.part").write_text("")
     assert inbox / "run-1" not in scan(inbox)
+
+
+def test_a_zip_whose_crc_is_wrong_is_not_whole_yet(good: Path, tmp_path: Path) -> None:
+    """A file that was made at its full size and is filled out of order has its directory early."""
+    with zipfile.ZipFile(tmp_path / "hole.zip", "w") as archive:
+        archive.writestr("scan.json", "0123456789" * 20)
+    content = (tmp_path / "hole.zip").read_bytes()
+    (tmp_path / "hole.zip").write_bytes(content.replace(b"0123456789", b"\0" * 10, 3))
+    assert not opens(tmp_path / "hole.zip")
+    assert opens(good)
