@@ -165,6 +165,9 @@ def _lazy(module: str, name: str) -> Command:
 def _agent(args: argparse.Namespace, home: Home) -> int:
     from secdaemon.launchd.cli import run
 
+    if args.config:
+        msg = "--config does not go with agent: launchd's daemon reads the home's config.yaml"
+        raise WrongUseError(msg)
     return run(args, home)
 
 

@@ -27,6 +27,7 @@ def refused(done: Done, *words: str) -> None:
 @pytest.mark.parametrize(
     ("arguments", "word"),
     [
+        (["--config", "any.yaml", "agent", "print"], "--config"),
         ([], "COMMAND"),
         (["nonsense"], "nonsense"),
         (["status", "--nonsense"], "--nonsense"),
