@@ -1,11 +1,14 @@
 """Files that are complete or not there: a temporary name, fsync, rename."""
 
+import glob
 import os
 import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+
+_PARTIAL = ".partial"
 
 
 def sync_folder(folder: Path) -> None:
@@ -25,7 +28,9 @@ def write_file(path: Path, data: bytes | str) -> None:
     """
     content = data.encode() if isinstance(data, str) else data
     path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    _sweep(path)
+    prefix = f".{path.name}.{os.getpid()}."
+    descriptor, name = tempfile.mkstemp(prefix=prefix, suffix=_PARTIAL, dir=path.parent)
     try:
         with os.fdopen(descriptor, "wb") as file:
             file.write(content)
@@ -38,6 +43,25 @@ def write_file(path: Path, data: bytes | str) -> None:
             Path(name).unlink()
         raise
     sync_folder(path.parent)
+
+
+def _sweep(path: Path) -> None:
+    """Remove what killed writers of this file left; a living one's is left alone."""
+    for left in path.parent.glob(f".{glob.escape(path.name)}.*{_PARTIAL}"):
+        with suppress(OSError, ValueError):
+            pid = int(left.name.removeprefix(f".{path.name}.").partition(".")[0])
+            if not _lives(pid):
+                left.unlink()
+
+
+def _lives(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
 
 
 def sync_tree(folder: Path) -> None:

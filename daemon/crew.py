@@ -151,9 +151,16 @@ class Crew:
         reason = f"its worker {how}{': ' if last else ''}{last}; see `secdaemon logs {lease.run}`"
         self._failed(lease, Failed(reason, transient=True), now)
 
-    def check_claims(self) -> None:
-        """Stop the workers whose run moved on without them, and all of them while paused."""
-        valid = {lease.token for lease in leases(self._store)}
+    def check_claims(self, now: float) -> None:
+        """Stop the workers whose run moved on without them, and all of them while paused.
+
+        A claim without a worker is left where the worker's end could not be noted (a full disk).
+        """
+        claims = leases(self._store)
+        for lease in claims:
+            if lease.token not in self.workers:
+                give_back(self._store, lease, "its worker is gone; it goes on from here", now)
+        valid = {lease.token for lease in claims}
         paused = read_daemon(self._store).paused
         for worker in self.workers.values():
             if paused or worker.lease.token not in valid:

@@ -43,6 +43,7 @@ SCAN_SECONDS = 0.2
 GONE_SECONDS = 5.0
 """How often an inbox that has gone (renamed, its volume unmounted) is looked for."""
 TROUBLE_SECONDS = 5.0
+"""How long the loop waits when state.db itself cannot be written."""
 
 
 class Hint(msgspec.Struct, frozen=True):
@@ -117,7 +118,7 @@ class Loop:
         """Work until told to stop, or until nothing can advance."""
         while not self.stopping:
             try:
-                wait = self.tick(time.time())
+                wait = min(self.tick(time.time()), LOOK_SECONDS)
                 if until_idle and self.idle():
                     break
             except (sqlite3.Error, OSError) as error:
@@ -125,7 +126,8 @@ class Loop:
                 # nothing is half done, and it goes on by itself once there is room.
                 log.warning("%s: %s; tried again in %.0f s", self.home.root, error, TROUBLE_SECONDS)
                 wait = TROUBLE_SECONDS
-            self.wait(min(wait, LOOK_SECONDS))
+                self._look_again = True
+            self.wait(wait)
         self.stop_workers()
 
     def wait(self, seconds: float) -> None:
@@ -162,7 +164,7 @@ class Loop:
         retry = any(at <= now for at in self._retries)
         if version != self._version or self._look_again or retry:
             self._version, self._look_again = version, False
-            self.crew.check_claims()
+            self.crew.check_claims(now)
             self._start_steps(now)
         self.crew.check_silence()
         return max(0.0, self._next_due(now) - now)

@@ -26,7 +26,7 @@ from secdaemon.pipeline.layout import RunFolder, StageFolder
 from secdaemon.pipeline.measure import Split, measure
 from secdaemon.pipeline.public.data import TRANSFORM_VERSION, load, revisions
 from secdaemon.pipeline.splits import split
-from secdaemon.pipeline.training.base_model import base_folder, weights_hash
+from secdaemon.pipeline.training.base_model import base_folder, file_hash, weights_hash
 from secdaemon.pipeline.training.train import TrainSpec, train
 
 RECORD_FILE = "stage1.json"
@@ -42,6 +42,8 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
     request: str
     """The fingerprint without the data's revisions."""
     output: Stage1Output
+    files: dict[str, str]
+    """The SHA-256 of every other file of the result."""
 
 
 def run(job: Job, report: Report) -> Stage1Output:
@@ -91,6 +93,7 @@ def _recent(job: Job, request: str) -> Record | None:
         key=lambda record: record.output.created_at,
         reverse=True,
     )
+    records = [record for record in records if _is_whole(record)]
     if not records:
         return None
     try:
@@ -117,6 +120,15 @@ def _fits(record: Record, job: Job, request: str) -> bool:
     limit = job.settings.stage1.max_age_days * SECONDS_A_DAY
     young = age <= limit or record.run == job.run_id
     return record.request == request and young and Path(record.output.folder).is_dir()
+
+
+def _is_whole(record: Record) -> bool:
+    """Whether every file of a result is as it was written; a damaged one is made again."""
+    folder = Path(record.output.folder)
+    return all(
+        (folder / name).is_file() and file_hash(folder / name) == sha256
+        for name, sha256 in record.files.items()
+    )
 
 
 def _seconds(moment: str) -> float:
@@ -166,6 +178,11 @@ def _make(job: Job, request: str, base: Path, report: Report) -> Record:
             revisions=data,
             training=training,
         ),
+        files={
+            path.relative_to(work).as_posix(): file_hash(path)
+            for path in sorted(work.rglob("*"))
+            if path.is_file() and path.name != RECORD_FILE
+        },
     )
     write_file(work / RECORD_FILE, msgspec.json.encode(record))
     _put(work, final)
