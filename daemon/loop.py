@@ -232,7 +232,8 @@ class Loop:
             return
         set_problem(self.store, key, None, now)
         self._tracker.forget(path)
-        self.taken.add(taken.run)
+        if taken.new:
+            self.taken.add(taken.run)
         self._look_again = True
         log.info("%s: %s %s", taken.run, "taken in" if taken.new else "dropped again", name)
 

@@ -318,3 +318,20 @@ def test_a_folder_moved_in_is_taken_whole(
     run = only(store)
     assert (run.name, run.kind, run.state) == ("nightly", "inbox", State.RECEIVED)
     assert not list(inbox.iterdir())
+
+
+def test_bytes_dropped_again_are_not_this_loops_run(
+    home: Home, store: Store, make_loop: MakeLoop, make_zip: Make
+) -> None:
+    """`--until-idle` answers for the runs of its own call, not for one that failed long ago."""
+    driven = make_loop()
+    make_zip(home.root / "inbox" / "scan.zip")
+    driven.tick()
+    driven.tick(1.0)
+    assert driven.loop.taken == {only(store).id}
+    again = make_loop()
+    make_zip(home.root / "inbox" / "again.zip")
+    again.tick(2.0)
+    again.tick(1.0)
+    assert only(store)
+    assert again.loop.taken == set()
