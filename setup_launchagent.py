@@ -11,11 +11,12 @@ def main() -> int:
     try:
         from secdaemon.config.paths import find_home
         from secdaemon.launchd import cli
+        from secdaemon.launchd.arguments import add_arguments
     except ImportError:
         return _in_virtual_environment()
     parser = argparse.ArgumentParser(prog="setup_launchagent.py", description=__doc__)
     parser.add_argument("--home", metavar="DIR", help="the daemon's home (default: ~/secdaemon)")
-    cli.add_arguments(parser, default="install")
+    add_arguments(parser, default="install")
     args = parser.parse_args()
     return cli.run(args, find_home(args.home))
 

@@ -133,7 +133,7 @@ def _parser() -> argparse.ArgumentParser:
     logs.add_argument("-f", "--follow", action="store_true", help="go on showing what is added")
     _json(add("doctor", "say what is ready, what is missing, and how to cure it"))
     add("demo", "the main job on the embedded tiny model, offline, in a throw-away home")
-    from secdaemon.launchd.cli import add_arguments
+    from secdaemon.launchd.arguments import add_arguments
 
     add_arguments(add("agent", "the launchd agent"), None)
     return parser

@@ -114,8 +114,9 @@ class Crew:
         heartbeat(self._store, lease, progress, now)
 
     def _finished(self, lease: Lease, message: Done | Ended, now: float) -> None:
-        how = jobs.move_of(lease, message, get_run(self._store, lease.run).run_dir)
-        jobs.remember(self._store, lease, jobs.read_output(lease.step, message.output))
+        output = jobs.read_output(lease.step, message.output)
+        how = jobs.move_of(lease, message, output, get_run(self._store, lease.run).run_dir)
+        jobs.remember(self._store, lease, output)
         if not finish(self._store, lease, how, now):
             log.info("%s: %s came too late, the run moved on without it", lease.run, lease.step)
             return

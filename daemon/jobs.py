@@ -8,6 +8,7 @@ import msgspec
 from secdaemon.config.paths import Home
 from secdaemon.config.schema import Schedule, Settings
 from secdaemon.daemon.intake import set_aside
+from secdaemon.pipeline.findings.model import Finding
 from secdaemon.pipeline.interface import (
     BuildOutput,
     Done,
@@ -32,24 +33,6 @@ from secdaemon.state.machine import State, Step, rule_of
 from secdaemon.state.model import Lease, Run
 from secdaemon.state.runs import Move, last_finished, outputs, set_run_dir
 from secdaemon.state.store import Store, iso
-
-
-class _Package(msgspec.Struct, frozen=True):
-    name: str
-
-
-class _Row(msgspec.Struct, frozen=True, kw_only=True):
-    """The part of a line of findings.jsonl that is indexed."""
-
-    id: str
-    tool: str
-    rule: str
-    severity: str
-    path: str | None = None
-    url: str | None = None
-    target: str | None = None
-    package: _Package | None = None
-
 
 RUN_DIR_PREFIX = "webauthn-security-sequential-"
 
@@ -119,14 +102,14 @@ def read_output(step: Step, raw: msgspec.Raw) -> StepOutput | None:
     return msgspec.json.decode(raw, type=OUTPUT_TYPES[step] | None)
 
 
-def move_of(lease: Lease, message: Done | Ended, run_dir: str | None) -> Move:
-    """Return the move that a worker's last message means.
+def move_of(
+    lease: Lease, message: Done | Ended, output: StepOutput | None, run_dir: str | None
+) -> Move:
+    """Return the move that a worker's last message, with this output in it, means.
 
     Raises:
-        msgspec.ValidationError: its output is not of the step's type.
         OSError: the findings that it speaks of cannot be read.
     """
-    output = read_output(lease.step, message.output)
     parsed = output if isinstance(output, ParseOutput) else None
     return Move(
         target=State(message.state) if isinstance(message, Ended) else rule_of(lease.step).target,
@@ -151,7 +134,7 @@ def _index(run_dir: Path) -> tuple[IndexedFinding, ...]:
             severity=row.severity,
             place=row.package.name if row.package else row.path or row.url or row.target or "",
         )
-        for row in msgspec.json.Decoder(_Row).decode_lines(lines)
+        for row in msgspec.json.Decoder(Finding).decode_lines(lines)
     )
 
 

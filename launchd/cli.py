@@ -13,28 +13,9 @@ from secdaemon.launchd.launchctl import AgentError, Printed
 from secdaemon.launchd.plist import LABEL
 from secdaemon.launchd.surroundings import guarded_paths, missing_variables
 
-ACTIONS = ("install", "uninstall", "status", "print")
-
 DONE = 0
 FAILED = 1
 WRONG_USE = 2
-
-
-def add_arguments(parser: argparse.ArgumentParser, default: str | None = None) -> None:
-    """Add the action and --dry-run; without a `default`, the action has to be given."""
-    parser.add_argument(
-        "action",
-        choices=ACTIONS,
-        nargs=None if default is None else "?",
-        default=default,
-        help="install or remove the agent, ask after it, or print its property list"
-        + ("" if default is None else f" (default: {default})"),
-    )
-    parser.add_argument(
-        "--dry-run",
-        action="store_true",
-        help="only say what install or uninstall would do",
-    )
 
 
 def run(args: argparse.Namespace, home: Home) -> int:

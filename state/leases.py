@@ -139,15 +139,6 @@ def stage1_results(store: Store) -> list[StageOne]:
     return [msgspec.convert(dict(row), StageOne) for row in rows]
 
 
-def next_retry(store: Store) -> float | None:
-    """Return when the next backed-off step may be tried (Unix seconds), None where none waits."""
-    rows = store.read(
-        "SELECT min(retry_at) AS at FROM runs WHERE finished = 0 AND retry_at IS NOT NULL"
-    )
-    at: float | None = rows[0]["at"]
-    return at
-
-
 def state_of_retry(run: Run) -> State | None:
     """Return the working state that a held or failed run goes back to, None where it has none."""
     from secdaemon.state.machine import rule_of

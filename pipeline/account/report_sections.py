@@ -217,7 +217,7 @@ def examples(data: ReportData) -> Html | None:
                 {
                     "Stage 1": stage1.left_out if stage1 else {},
                     "this project": built.left_out,
-                    "the Stage 2 test": stage2.left_out if stage2 else {},
+                    "Stage 2 training": stage2.left_out if stage2 else {},
                 }
             ),
             class_="pair",

@@ -1,6 +1,7 @@
 """The base model's folder: where it is, whether it is whole, what it is by content."""
 
 import hashlib
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -67,12 +68,22 @@ def load_base(folder: Path, adapter: Path | None = None) -> tuple[Any, Any]:
 def weights_hash(folder: Path) -> str:
     """Return the SHA-256 over the names and contents of configuration, tokenizer and weights.
 
+    A worker asks for it at every measurement, so that it is remembered for as long as no file's
+    size or time changes.
+
     Raises:
         OSError: a file cannot be read.
     """
-    digest = hashlib.sha256()
     named = [folder / name for name in _HASHED if (folder / name).is_file()]
-    for path in (*named, *sorted(folder.glob("*.safetensors"))):
+    files = (*named, *sorted(folder.glob("*.safetensors")))
+    seen = [(path, path.stat()) for path in files]
+    return _hash_of(tuple((path, s.st_size, s.st_mtime_ns, s.st_ino) for path, s in seen))
+
+
+@lru_cache(maxsize=4)
+def _hash_of(files: tuple[tuple[Path, int, int, int], ...]) -> str:
+    digest = hashlib.sha256()
+    for path, *_ in files:
         digest.update(f"{path.name}\0{file_hash(path)}\n".encode())
     return digest.hexdigest()
 

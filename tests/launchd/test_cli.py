@@ -11,7 +11,8 @@ import pytest
 
 from secdaemon.config.paths import Home
 from secdaemon.launchd.agent import Agent, AgentStatus
-from secdaemon.launchd.cli import add_arguments, describe, perform, run
+from secdaemon.launchd.arguments import add_arguments
+from secdaemon.launchd.cli import describe, perform, run
 from secdaemon.launchd.launchctl import Completed, Printed
 from secdaemon.launchd.surroundings import missing_variables
 

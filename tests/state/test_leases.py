@@ -12,7 +12,6 @@ from secdaemon.state.leases import (
     give_back,
     heartbeat,
     leases,
-    next_retry,
     progress_of,
     record_stage1,
     stage1_results,
@@ -20,7 +19,7 @@ from secdaemon.state.leases import (
 )
 from secdaemon.state.machine import Cause, Rule, State, Step, TransitionError, rule_from, rule_of
 from secdaemon.state.model import Lease, Run
-from secdaemon.state.runs import Move, events, get_run, move, outputs
+from secdaemon.state.runs import Move, events, get_run, move, open_runs, outputs
 from secdaemon.state.store import Store
 
 NOW = 1_700_000_100.0
@@ -121,10 +120,10 @@ def test_attempts_count_failures_and_not_interruptions(
     back_off(store, claim(store, run), "busy", NOW + 5, NOW)
     after = get_run(store, run.id)
     assert (after.attempts, after.retry_at, after.reason) == (1, NOW + 5, "failed for now: busy")
-    assert next_retry(store) == NOW + 5
+    assert [one.retry_at for one in open_runs(store)] == [NOW + 5]
     lease = claim(store, run)
     assert get_run(store, run.id).attempts == 2
-    assert next_retry(store) is None
+    assert [one.retry_at for one in open_runs(store)] == [None]
     give_back(store, lease, "the daemon stops", NOW)
     after = get_run(store, run.id)
     assert (after.attempts, after.retry_at, after.reason) == (1, None, None)

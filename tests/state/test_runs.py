@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from secdaemon.config.paths import Home
-from secdaemon.state.leases import acquire, back_off, next_retry
+from secdaemon.state.leases import acquire, back_off
 from secdaemon.state.machine import BEFORE_TRAINING, TRAINED, Cause, State, Step, rule_of
 from secdaemon.state.model import NewRun, Run, UnknownRunError
 from secdaemon.state.runs import (
@@ -241,7 +241,6 @@ def test_no_query_of_the_loop_reads_all_runs(store: Store, make_run: MakeRun) ->
     newer_trained_run(store, run)
     newer_unread_run(store, run, NOW)
     last_finished(store, run)
-    next_retry(store)
     get_run(store, run.id)
     events(store, run.id)
     outputs(store, [run.id])
