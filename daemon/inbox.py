@@ -1,20 +1,23 @@
 """The inbox: which files stand there complete. Events are hints; the directory is the truth."""
 
+import errno
 import os
-import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import msgspec
+
+from secdaemon.config.schema import Artifact
+from secdaemon.daemon.whole_zip import check
 
 PARTIAL_ENDINGS = (".part", ".crdownload", ".download")
 LONGEST_DELAY = 300.0
 """Seconds between two attempts to take in a file that cannot be taken in."""
 PATIENCE = 4
 """After so many failures a file is tried on, and no longer waited for."""
-CHECKED_BYTES = 64 << 20
-ENCRYPTED = 0x1
+SLICE = 32 << 20
+"""Bytes of zips inflated at a time to see whether they are whole: some tenths of a second."""
 IGNORED_NAMES = frozenset({".DS_Store", "__MACOSX"})
 
 
@@ -30,16 +33,25 @@ class Tracker:
     """Decides when a file is complete; fed by hand with what a scan saw and what time it is.
 
     Guards against the half-copied zip: a file counts once it has kept size and time for
-    `stable_seconds` and opens as a zip, or once it has kept them for `broken_seconds` without
-    opening (then unpacking will say what is wrong with it).
+    `stable_seconds` and is a whole zip, or once it has kept them for `broken_seconds` without being
+    one (then unpacking will say what is wrong with it). A large zip is read over several calls.
     """
 
-    def __init__(self, stable_seconds: float, broken_seconds: float) -> None:
-        """Both in seconds."""
+    def __init__(
+        self,
+        stable_seconds: float,
+        broken_seconds: float,
+        limits: Artifact,
+        slice_bytes: int = SLICE,
+    ) -> None:
+        """Both in seconds; of a zip beyond the limits no content is read."""
         self.stable_seconds = stable_seconds
         self.broken_seconds = max(broken_seconds, stable_seconds)
+        self._limits = limits
+        self._slice = slice_bytes
         self._seen: dict[Path, Seen] = {}
-        self._broken: set[Path] = set()
+        self._whole: dict[Path, bool] = {}
+        self._readings: dict[Path, Generator[int, None, bool]] = {}
         self._delayed: dict[Path, tuple[float, int]] = {}
 
     def observe(self, files: dict[Path, tuple[int, int]], now: float) -> None:
@@ -50,9 +62,8 @@ class Tracker:
             known = self._seen.get(path)
             # A clock that went back must not keep a file waiting for the time between.
             if known is None or (known.size, known.mtime_ns) != (size, mtime_ns):
+                self.forget(path)
                 self._seen[path] = Seen(size, mtime_ns, now)
-                self._broken.discard(path)
-                self._delayed.pop(path, None)
             elif known.since > now:
                 self._seen[path] = Seen(size, mtime_ns, now)
             until, failures = self._delayed.get(path, (now, 0))
@@ -60,14 +71,36 @@ class Tracker:
                 self._delayed[path] = (now, failures)
 
     def complete(self, now: float) -> Iterator[Path]:
-        """Yield the files that may be taken in now, in sorted order."""
+        """Yield the files that may be taken in now, in sorted order.
+
+        It ends early where a slice has been read; then `next_due` has passed already.
+        """
+        left = self._slice
         for path in sorted(self._seen):
             if now < self._due(path):
                 continue
-            if self._seen[path].since + self.broken_seconds > now and not opens(path):
-                self._broken.add(path)
-                continue
-            yield path
+            left = self._read(path, left)
+            if path not in self._whole:
+                return
+            if self._whole[path] or self._seen[path].since + self.broken_seconds <= now:
+                yield path
+
+    def _read(self, path: Path, left: int) -> int:
+        """Read on in a file until it is known whether it is whole; return what is left to read.
+
+        What is known of a file holds until it changes.
+        """
+        if path in self._whole:
+            return left
+        reading = self._readings.setdefault(path, check(path, self._limits))
+        while left > 0:
+            try:
+                left -= next(reading)
+            except StopIteration as end:
+                self._whole[path] = end.value
+                del self._readings[path]
+                break
+        return left
 
     def delay(self, path: Path, now: float) -> float:
         """Put a file that could not be taken in off, for longer each time; return until when."""
@@ -79,8 +112,10 @@ class Tracker:
     def forget(self, path: Path) -> None:
         """Stop following a file."""
         self._seen.pop(path, None)
-        self._broken.discard(path)
+        self._whole.pop(path, None)
         self._delayed.pop(path, None)
+        if path in self._readings:
+            self._readings.pop(path).close()
 
     def next_due(self) -> float | None:
         """Return when the next file may be complete, None where none is followed."""
@@ -91,20 +126,23 @@ class Tracker:
         return any(self._delayed.get(path, (0.0, 0))[1] < PATIENCE for path in self._seen)
 
     def _due(self, path: Path) -> float:
-        wait = self.broken_seconds if path in self._broken else self.stable_seconds
+        wait = self.stable_seconds if self._whole.get(path, True) else self.broken_seconds
         return max(self._seen[path].since + wait, self._delayed.get(path, (0.0, 0))[0])
 
 
-def scan(inbox: Path) -> dict[Path, tuple[int, int]]:
+def scan(inbox: Path, *, mounted: bool = False) -> dict[Path, tuple[int, int]]:
     """Return every candidate below the inbox: path -> (size, when or what it last was).
 
     Candidates are `*.zip` at any depth, and a folder at the top that holds anything else: it was
     moved in whole and is one artifact. Hidden and half-copied names wait for their renaming, and
-    so does a folder with such a name in it.
+    so does a folder with such a name in it. `mounted` says that the inbox was the root of a volume
+    when it was read before: what stands there once that is unmounted is another, empty folder.
 
     Raises:
         OSError: the inbox itself cannot be read.
     """
+    if mounted and not inbox.is_mount():
+        raise OSError(errno.ENODEV, "its volume is not mounted", str(inbox))
     found: dict[Path, tuple[int, int]] = {}
     for entry in _entries(inbox):
         try:
@@ -163,23 +201,3 @@ def _signature(entry: os.DirEntry[str]) -> tuple[int, int]:
 
 def _is_zip(name: str) -> bool:
     return name.lower().endswith(".zip")
-
-
-def opens(path: Path) -> bool:
-    """Return whether a file is a whole zip: its central directory can be read, and its CRCs agree.
-
-    CRCs are read up to CHECKED_BYTES, by what the headers claim (zipfile inflates no more); those
-    of a larger zip are left to unpacking, which has limits and holds up nobody.
-    """
-    if path.is_dir():
-        return True
-    try:
-        with zipfile.ZipFile(path) as archive:
-            members = archive.infolist()
-            if any(member.flag_bits & ENCRYPTED for member in members):
-                return True
-            if sum(member.file_size for member in members) > CHECKED_BYTES:
-                return True
-            return archive.testzip() is None
-    except (OSError, zipfile.BadZipFile, ValueError, NotImplementedError, EOFError, zlib.error):
-        return False

@@ -42,17 +42,21 @@ class _Hinting(FileSystemEventHandler):
 class Waker:
     """Hints to the loop on inbox events and on timers, for the length of a with block."""
 
-    def __init__(self, settings: Settings, hint: Callable[[], None]) -> None:
-        """`hint` is called from other threads."""
+    def __init__(
+        self, settings: Settings, hint: Callable[[], None], *, polls: bool = False
+    ) -> None:
+        """`hint` is called from other threads; with `polls` also when GitHub may be due."""
         self._folder = Path(settings.inbox.dir)
         self._hint = hint
         self._observer: BaseObserver | None = None
-        self._watched: int | None = None
+        self._watched: tuple[int, int] | None = None
         self._scheduler = BackgroundScheduler(
             job_defaults={"misfire_grace_time": None, "coalesce": True, "max_instances": 1},
             timezone="UTC",
         )
         self._scheduler.add_job(hint, "interval", seconds=settings.inbox.rescan_seconds)
+        if polls:
+            self._scheduler.add_job(hint, "interval", seconds=settings.github.poll_seconds)
         self._scheduler.add_job(self.care, "interval", seconds=CARE_SECONDS)
 
     def __enter__(self) -> Self:
@@ -79,8 +83,9 @@ class Waker:
             # The loop's own scan says so in `status`; here there is nothing to watch.
             self._unwatch()
             return
-        inode = self._folder.stat().st_ino
-        if self._observer is not None and self._observer.is_alive() and inode == self._watched:
+        status = self._folder.stat()
+        folder = status.st_dev, status.st_ino
+        if self._observer is not None and self._observer.is_alive() and folder == self._watched:
             return
         self._unwatch()
         observer = Observer()
@@ -90,7 +95,7 @@ class Waker:
         except OSError as error:
             log.warning("inbox %s: not watched, only read every so often: %s", self._folder, error)
             return
-        self._observer, self._watched = observer, inode
+        self._observer, self._watched = observer, folder
         self._hint()
 
     def _unwatch(self) -> None:

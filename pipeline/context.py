@@ -3,10 +3,12 @@
 import os
 import re
 import subprocess
+from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
+from types import MappingProxyType
 
-from secdaemon.pipeline.findings.redact import redact
+from secdaemon.pipeline.findings.redact import Redactor
 
 LINES_BEFORE = 12
 LINES_AFTER = 18
@@ -15,6 +17,14 @@ MAX_CHARS = 6_000
 
 _MAX_FILE_BYTES = 4 * 1024 * 1024
 _SECONDS = 20
+_ASSIGNED = re.compile(
+    r"""\s*(?:(?:export|const|let|var|val|final|static|public|private|protected|readonly|string"""
+    r"""|env|arg|set|-)\s+){0,5}["']?[\w.$-]{1,60}["']?\s*(?::=|=>|=|:)\s*"""
+    r"""[bfru]{0,2}["'`]?<secret:[a-z0-9-]+:\d{8}>["'`]?\s*[,;)]{0,3}\s*""",
+    re.IGNORECASE,
+)
+"""A name, and a hidden value that is all there is."""
+_NO_LEAKS: Mapping[int, str] = MappingProxyType({})
 _COMMIT = re.compile(r"[0-9a-fA-F]{7,64}")
 
 
@@ -23,8 +33,19 @@ def first_line(line: int) -> int:
     return max(1, line - LINES_BEFORE)
 
 
-def code_around(source_dir: Path, commit: str | None, path: str, line: int | None) -> str | None:
+def code_around(  # noqa: PLR0917 - a place in a repository, and what to hide there
+    source_dir: Path,
+    commit: str | None,
+    path: str,
+    line: int | None,
+    secrets: Redactor | None = None,
+    leaks: Mapping[int, str] = _NO_LEAKS,
+) -> str | None:
     """Return whole lines around `line` (1-based), redacted, starting at `first_line(line)`.
+
+    `secrets` is the run's redactor, which knows the home's salt and the values that secret scanners
+    named; without it ids are zero. `leaks` are the lines of the file that a secret scanner reports:
+    number -> placeholder. One of them is hidden whole unless the value itself was recognised in it.
 
     The file is read as of `commit`, or of HEAD where the commit is not known here, and never from
     the working tree; nothing is written, and no program of the repository's configuration runs.
@@ -44,9 +65,18 @@ def code_around(source_dir: Path, commit: str | None, path: str, line: int | Non
     shown = "\n".join(window)
     if len(shown) > MAX_CHARS or not shown.strip():
         return None
-    clean = redact(shown)
-    # A secret over several lines: what is left of it would stand at other line numbers.
-    return clean if clean.count("\n") == shown.count("\n") else None
+    clean = (secrets or Redactor()).redact(shown).split("\n")
+    if len(clean) != len(window):
+        # A secret over several lines: what is left of it would stand at other line numbers.
+        return None
+    return "\n".join(_sealed(row, leaks.get(number)) for number, row in enumerate(clean, start))
+
+
+def _sealed(row: str, placeholder: str | None) -> str:
+    """Return a line, or its indentation and the placeholder where a value may still stand in it."""
+    if placeholder is None or placeholder in row or _ASSIGNED.fullmatch(row):
+        return row
+    return row[: len(row) - len(row.lstrip())] + placeholder
 
 
 @lru_cache(maxsize=64)

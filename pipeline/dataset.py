@@ -1,16 +1,26 @@
 """The project's data set: findings to examples, examples to splits."""
 
+import re
+from collections.abc import Mapping
 from pathlib import Path
 
 import msgspec
 
+from secdaemon.pipeline.artifact import unpack
 from secdaemon.pipeline.context import code_around
 from secdaemon.pipeline.examples import Example, Splits
-from secdaemon.pipeline.findings.model import Finding
+from secdaemon.pipeline.findings.model import Category, Finding, Place
+from secdaemon.pipeline.findings.parse import secrets_of
+from secdaemon.pipeline.findings.redact import Redactor
 from secdaemon.pipeline.from_findings import example_of
 from secdaemon.pipeline.interface import Job
 from secdaemon.pipeline.layout import RunFolder
 from secdaemon.pipeline.splits import split
+
+_PLACEHOLDER = re.compile(r"<secret:[a-z0-9-]+:\d{8}>")
+_UNNAMED = "<secret:secret:00000000>"
+_MAX_LEAK_LINES = 1000
+"""A longer range is a way to say "somewhere in this file"; its first line is hidden."""
 
 
 class Dataset(msgspec.Struct, frozen=True):
@@ -27,16 +37,69 @@ def build(job: Job) -> Dataset:
     Raises:
         EndRun: skipped, where there are too few independent examples to split.
     """
-    path = RunFolder(Path(job.run_dir)).findings
-    findings = msgspec.json.Decoder(Finding).decode_lines(path.read_bytes())
+    folder = RunFolder(Path(job.run_dir))
+    findings = _read(folder.findings)
+    code = _Code(job, [*findings, *_read(folder.suppressed)]) if job.source_dir else None
     examples = tuple(
-        example_of(finding, _code(job, finding), job.settings.stage2.quality_weight_multiplier)
+        example_of(
+            finding,
+            code.of(finding) if code else None,
+            job.settings.stage2.quality_weight_multiplier,
+        )
         for finding in findings
     )
     return Dataset(examples, split(examples, job.settings.training.seed), {})
 
 
-def _code(job: Job, finding: Finding) -> str | None:
-    if job.source_dir is None or finding.path is None or finding.line is None:
-        return None
-    return code_around(Path(job.source_dir), job.origin.head_sha, finding.path, finding.line)
+def _read(path: Path) -> list[Finding]:
+    return msgspec.json.Decoder(Finding).decode_lines(path.read_bytes())
+
+
+class _Code:
+    """The code around findings, without what any secret scanner of the artifact found in it."""
+
+    def __init__(self, job: Job, findings: list[Finding]) -> None:
+        """Take all findings, the suppressed ones too: a leak that somebody accepted is one."""
+        secret = [finding for finding in findings if finding.category is Category.SECRET]
+        self._folder = Path(job.source_dir or "")
+        self._commit = job.origin.head_sha
+        self._leaks = _leaks(secret)
+        self._secrets = _secrets(job, secret)
+
+    def of(self, finding: Finding) -> str | None:
+        """The lines around a finding; None where it has no place in the checkout."""
+        if finding.path is None or finding.line is None:
+            return None
+        leaks = self._leaks.get(finding.path, {})
+        return code_around(
+            self._folder, self._commit, finding.path, finding.line, self._secrets, leaks
+        )
+
+
+def _secrets(job: Job, secret: list[Finding]) -> Redactor:
+    """The run's redactor; the artifact is read again where a scanner named secrets in it."""
+    salt = bytes.fromhex(job.salt)
+    members = {source.member for finding in secret for source in finding.sources}
+    if not members:
+        return Redactor(salt)
+    folder = RunFolder(Path(job.run_dir)).unpacked
+    if not folder.is_dir():
+        unpack(Path(job.archive), folder, job.settings.artifact)
+    return secrets_of(folder, members, salt)
+
+
+def _leaks(secret: list[Finding]) -> Mapping[str, Mapping[int, str]]:
+    """Return the lines that secret scanners report: path -> line -> placeholder."""
+    leaks: dict[str, dict[int, str]] = {}
+    for finding in secret:
+        named = _PLACEHOLDER.search(finding.snippet or "")
+        placeholder = named[0] if named else _UNNAMED
+        places: list[Finding | Place] = [finding, *finding.places]
+        for place in places:
+            if place.path is None or place.line is None:
+                continue
+            lines = range(place.line, (place.end_line or place.line) + 1)
+            if len(lines) > _MAX_LEAK_LINES:
+                lines = range(place.line, place.line + 1)
+            leaks.setdefault(place.path, {}).update(dict.fromkeys(lines, placeholder))
+    return leaks

@@ -29,6 +29,8 @@ class Changes(msgspec.Struct, frozen=True, kw_only=True):
     fixed: int
     """Findings of the run before that this one has no more."""
     unchanged: int
+    oldest: str | None = None
+    """The project's first run that had a finding of this one; None where it was the first."""
 
 
 def index_findings(db: sqlite3.Connection, run: str, found: Sequence[IndexedFinding]) -> None:
@@ -57,17 +59,24 @@ def changes(store: Store, run: Run) -> Changes | None:
         new=new,
         fixed=_missing(store, previous, run.id),
         unchanged=_count(store, run.id) - new,
+        oldest=_oldest(store, run),
     )
 
 
-def first_seen(store: Store, project: str, finding: str) -> str | None:
-    """Return the project's first run that had a finding, None where none had it."""
+def _oldest(store: Store, run: Run) -> str | None:
+    """Return the project's first run that had any of a run's findings, None where none before had.
+
+    Ids of runs sort by time, so that for each finding the index is read from its beginning up to
+    the first run of the project, however many runs had it.
+    """
     rows = store.read(
-        "SELECT runs.id FROM findings JOIN runs ON runs.id = findings.run "
-        "WHERE findings.id = ? AND project = ? ORDER BY seq LIMIT 1",
-        (finding, project),
+        "SELECT min((SELECT one.run FROM findings AS one JOIN runs ON runs.id = one.run "
+        "WHERE one.id = f.id AND project = ? ORDER BY one.run LIMIT 1)) AS first "
+        "FROM findings AS f WHERE f.run = ?",
+        (run.project, run.id),
     )
-    return rows[0]["id"] if rows else None
+    first: str | None = rows[0]["first"]
+    return None if first is None or first >= run.id else first
 
 
 def _missing(store: Store, one: str, other: str) -> int:

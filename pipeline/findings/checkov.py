@@ -32,8 +32,8 @@ TOOL = "checkov"
 def recognise(document: Document) -> bool:
     """A framework's report, a list of them, or the bare summary of a run that checked nothing."""
     if document.is_list:
-        first = mapping(document.first_item())
-        return {"check_type", "results"} <= set(first)
+        found = (raw_members(raw) for raw in document.items[:20])
+        return any({"check_type", "results"} <= set(members) for members in found)
     return document.has("check_type", "results") or document.has("checkov_version", "failed")
 
 

@@ -1,8 +1,8 @@
 """The same result told twice becomes one finding that keeps all its sources.
 
-Three ways to be the same, from certain to careful: the same result of one tool in two files; the
-same advisory of one package and version, whoever says so; the same weakness at the same line, said
-by two tools. Whatever could be read two ways stays apart.
+Three ways to be the same, from certain to careful: the same result of one tool in two files, also
+in two formats; the same advisory of one package and version, whoever says so; the same weakness at
+the same line, said by two tools. Whatever could be read two ways stays apart.
 """
 
 from collections import defaultdict
@@ -46,6 +46,7 @@ def deduplicate(findings: Sequence[Finding]) -> Deduplicated:
     active = [finding for finding in told if not finding.suppression]
     groups = _Groups(len(active))
     _join_same_results(active, groups)
+    _join_retold(active, groups)
     _join_advisories(active, groups)
     _join_weaknesses(active, groups)
     members = [[active[i] for i in group] for group in groups.all()]
@@ -101,6 +102,32 @@ def _join_same_results(findings: list[Finding], groups: _Groups) -> None:
         files = {source.member for i in positions for source in findings[i].sources}
         if len(files) == len(positions):
             groups.join(positions)
+
+
+def _join_retold(findings: list[Finding], groups: _Groups) -> None:
+    """One rule of one tool at one line of one file, told by two formats in words of their own.
+
+    Formats leave out what others have (a resource, a column) and phrase messages anew. It is the
+    same result where each file has just one there and nothing that both have differs.
+    """
+    spots: dict[Hashable, list[int]] = defaultdict(list)
+    for position, finding in enumerate(findings):
+        if finding.path and finding.line and not finding.package and not finding.url:
+            spots[(finding.tool, finding.rule, finding.path, finding.line)].append(position)
+    for positions in spots.values():
+        roots = {groups.root(position) for position in positions}
+        if len(roots) > 1 and _are_retold([findings[i] for i in positions]):
+            groups.join(positions)
+
+
+def _are_retold(findings: list[Finding]) -> bool:
+    files = {source.member for finding in findings for source in finding.sources}
+    differing = (
+        {value for finding in findings if (value := getattr(finding, name))}
+        for name in ("target", "column")
+    )
+    once = len(files) == len(findings)
+    return once and all(len(values) <= 1 for values in differing) and _same_code(findings)
 
 
 def _join_advisories(findings: list[Finding], groups: _Groups) -> None:
@@ -204,7 +231,7 @@ def merge(group: Sequence[Finding]) -> Finding:
     others = [finding for finding in group if finding is not best]
     ordered = [best, *others]
     own = [finding for finding in others if finding.tool == best.tool]
-    here = [f for f in others if _spot(f) == _spot(best) or _spot(best) == _NOWHERE]
+    here = [finding for finding in others if _is_here(finding, best)]
     changes: dict[str, Any] = {
         **_completed(best, own, _OF_TOOL),
         **_completed(best, here[:1] if _spot(best) == _NOWHERE else here, _OF_PLACE),
@@ -239,6 +266,14 @@ def _spot(finding: Finding) -> tuple[str | int | None, ...]:
     return (finding.path, finding.line, finding.target, finding.url)
 
 
+def _is_here(finding: Finding, best: Finding) -> bool:
+    """Whether what a finding says of its place is true of the best one's, too."""
+    if _spot(best) in {_spot(finding), _NOWHERE}:
+        return True
+    same_line = (finding.path, finding.line, finding.url) == (best.path, best.line, best.url)
+    return bool(best.line) and not best.target and same_line
+
+
 def _richness(finding: Finding) -> tuple[bool, bool, int]:
     """What makes a record the better one: affected branches, a repository file, filled fields."""
     package = finding.package
@@ -252,7 +287,15 @@ def _places(merged: Finding, ordered: list[Finding]) -> tuple[Place, ...]:
     """All places but the merged finding's own."""
     own = _place(merged)
     every = (place for f in ordered for place in (_place(f), *f.places))
-    return tuple(dict.fromkeys(place for place in every if place not in {own, Place()}))
+    others = (place for place in every if place not in {own, Place()} and not _in(place, own))
+    return tuple(dict.fromkeys(others))
+
+
+def _in(place: Place, own: Place) -> bool:
+    """Whether a place in code is the finding's own, told with less."""
+    return bool(place.line) and all(
+        getattr(place, name) in {None, getattr(own, name)} for name in Place.__struct_fields__
+    )
 
 
 def _place(finding: Finding) -> Place:

@@ -9,10 +9,14 @@ import json
 import re
 from collections.abc import Iterator
 from math import isfinite
+from mmap import mmap
 from typing import Any
 
 import msgspec
 
+Content = bytes | mmap
+"""A file's bytes, read or mapped."""
+_PIECE = 1 << 16
 _BOMS = (
     (codecs.BOM_UTF8, "utf-8"),
     (codecs.BOM_UTF32_LE, "utf-32-le"),
@@ -62,6 +66,8 @@ def raw_members(raw: msgspec.Raw | None) -> dict[str, msgspec.Raw]:
         return {} if raw is None else _OBJECT.decode(raw)
     except msgspec.ValidationError:
         return {}
+    except msgspec.DecodeError as error:
+        return _OBJECT.decode(_by_standard_library(bytes(raw or b""), error))
 
 
 def raw_items(raw: msgspec.Raw | None) -> list[msgspec.Raw]:
@@ -85,13 +91,15 @@ def decoded(raw: msgspec.Raw | None) -> Any:
         return _tolerant(bytes(raw))
 
 
-def looks_like_json(data: bytes) -> bool:
+def looks_like_json(data: Content) -> bool:
     """Whether the bytes begin as a JSON object, list or null does."""
     return bool(_JSON_START.match(as_utf8(data[:256], final=False)))
 
 
-def as_utf8(data: bytes, *, final: bool = True) -> bytes:
+def as_utf8(data: Content, *, final: bool = True) -> Content:
     """The bytes as UTF-8 without byte order mark, from UTF-8, UTF-16 or UTF-32.
+
+    They are the same object where they already are.
 
     Raises:
         UnreadableError: they are none of these; only with `final`.
@@ -110,12 +118,12 @@ def as_utf8(data: bytes, *, final: bool = True) -> bytes:
         raise UnreadableError(msg) from error
 
 
-def _encoding_of(data: bytes) -> tuple[str, int]:
+def _encoding_of(data: Content) -> tuple[str, int]:
     """The encoding, and the length of its mark; without a mark, JSON starts with an ASCII byte."""
-    for bom, name in _BOMS:
-        if data.startswith(bom):
-            return name, len(bom)
     start = data[:4]
+    for bom, name in _BOMS:
+        if start.startswith(bom):
+            return name, len(bom)
     if len(start) == len(b"{\0\0\0"):
         by_zeros = {
             (False, True, True, True): "utf-32-le",
@@ -128,21 +136,27 @@ def _encoding_of(data: bytes) -> tuple[str, int]:
     return "utf-8", 0
 
 
-def _check_utf8(data: bytes) -> None:
-    """Decode in pieces, so that a large file is not held twice."""
-    if data.isascii():
-        return
+def _pieces(data: Content) -> Iterator[bytes]:
+    """The bytes in pieces that stay in the processor's cache, so that a file is not held twice."""
+    return (data[start : start + _PIECE] for start in range(0, len(data), _PIECE))
+
+
+def _check_utf8(data: Content) -> None:
     decoder = codecs.getincrementaldecoder("utf-8")()
-    piece = 1 << 20
-    for start in range(0, max(len(data), 1), piece):
-        try:
-            decoder.decode(data[start : start + piece], final=start + piece >= len(data))
-        except UnicodeDecodeError as error:
-            msg = f"The file is neither UTF-8 nor UTF-16 (near byte {start + error.start})."
-            raise UnreadableError(msg) from error
+    place, rest = 0, b""
+    try:
+        for piece in _pieces(data):
+            if not piece.isascii() or rest:
+                decoder.decode(piece)
+                rest = decoder.getstate()[0]
+            place += len(piece)
+        decoder.decode(b"", final=True)
+    except UnicodeDecodeError as error:
+        msg = f"The file is neither UTF-8 nor UTF-16 (near byte {place + error.start})."
+        raise UnreadableError(msg) from error
 
 
-def check_size(data: bytes) -> None:
+def check_size(data: Content) -> None:
     """Refuse a large document of very many tiny values, whose tree would be many times its size.
 
     Scans of real tools have 11,000 to 33,000 of them in a megabyte.
@@ -152,12 +166,12 @@ def check_size(data: bytes) -> None:
     """
     if len(data) <= _LARGE:
         return
-    if sum(map(data.count, (b",", b"{", b"["))) > MAX_VALUES:
+    if sum(piece.count(mark) for piece in _pieces(data) for mark in b",{[") > MAX_VALUES:
         msg = f"The file holds more than {MAX_VALUES // 10**6} million values."
         raise UnreadableError(msg)
 
 
-def parse_document(data: bytes) -> Document:
+def parse_document(data: Content) -> Document:
     """The document in UTF-8 bytes.
 
     Raises:
@@ -166,13 +180,13 @@ def parse_document(data: bytes) -> Document:
     try:
         return _shallow(data)
     except msgspec.DecodeError as error:
-        return _shallow(_by_standard_library(data, error))
+        return _shallow(_by_standard_library(data[:], error))
     except RecursionError as error:
         msg = "The JSON is nested too deeply."
         raise UnreadableError(msg) from error
 
 
-def _shallow(data: bytes) -> Document:
+def _shallow(data: Content) -> Document:
     start = _BLANK.sub(b"", data[:4096], count=1)[:1]
     if start == b"{":
         return Document(members=_OBJECT.decode(data))

@@ -13,6 +13,7 @@ from secdaemon.pipeline.findings.redact import Redactor
 
 MAX_RESULTS = 500_000
 """In one file; a finding takes about a kilobyte, and GitHub itself takes 25,000 of a run."""
+_BLOCK = 4096
 
 
 class UnusableError(Exception):
@@ -34,8 +35,14 @@ class Results(msgspec.Struct, frozen=True, kw_only=True):
 class Gatherer:
     """Collects the results of one file; `secrets` hides what a secret scanner found."""
 
-    def __init__(self, member: str, secrets: Redactor) -> None:
-        """Start empty for the artifact's member of that name."""
+    def __init__(
+        self, member: str, secrets: Redactor, let_go: Callable[[], None] | None = None
+    ) -> None:
+        """Start empty for the artifact's member of that name.
+
+        `let_go` is called now and then: what was read of the file is not looked at again.
+        """
+        self._let_go = let_go
         self.secrets = secrets
         self.complaints = 0
         self.member = member
@@ -63,22 +70,28 @@ class Gatherer:
         """Take in a finding that is redacted and has its id from `identities`.
 
         Raises:
-            UnreadableError: it is one more than MAX_RESULTS.
+            UnreadableError: there are more than MAX_RESULTS, within a block.
         """
         if finding.tool not in self._tools:
             self._tools.append(finding.tool)
         self._findings.append(finding)
-        if len(self._findings) > MAX_RESULTS:
-            self._refuse()
+        if len(self._findings) % _BLOCK == 0:
+            self._after_block()
 
     def _reject(self, reason: str) -> None:
         self._rejected.append(reason)
-        if len(self._rejected) > MAX_RESULTS:
-            self._refuse()
+        if len(self._rejected) % _BLOCK == 0:
+            self._after_block()
 
-    def _refuse(self) -> None:
-        msg = f"The file holds more than {MAX_RESULTS:,} results."
-        raise UnreadableError(msg)
+    def _after_block(self) -> None:
+        if self._let_go:
+            self._let_go()
+        self._check_count()
+
+    def _check_count(self) -> None:
+        if max(len(self._findings), len(self._rejected)) > MAX_RESULTS:
+            msg = f"The file holds more than {MAX_RESULTS:,} results."
+            raise UnreadableError(msg)
 
     def each(
         self,
@@ -108,7 +121,12 @@ class Gatherer:
             self._reject(f"{self.member}#{pointer}: {error}")
 
     def results(self) -> Results:
-        """All that was collected."""
+        """All that was collected.
+
+        Raises:
+            UnreadableError: it is more than MAX_RESULTS.
+        """
+        self._check_count()
         return Results(
             tools=tuple(self._tools),
             findings=tuple(self._findings),

@@ -10,7 +10,7 @@ from secdaemon.pipeline.findings.model import Category, Finding
 
 PlaceKey = tuple[str | int | None, ...]
 _NUMBERED = re.compile(r"(<secret:[a-z0-9-]+):\d+>")
-_ID_LENGTH = 32
+_ID_BYTES = 16
 
 
 def place_key(finding: Finding) -> PlaceKey:
@@ -35,7 +35,11 @@ def place_key(finding: Finding) -> PlaceKey:
 
 def squeezed(text: str | None) -> str:
     """The text with every run of white space as one space, and without secrets' numbers."""
-    single = " ".join((text or "").split())
+    if not text:
+        return ""
+    # A printable text has no white space but spaces.
+    is_single = text.isprintable() and "  " not in text and text.strip() is text
+    single = text if is_single else " ".join(text.split())
     return _NUMBERED.sub(r"\1>", single) if "<secret:" in single else single
 
 
@@ -44,17 +48,18 @@ class Identities:
 
     def __init__(self) -> None:
         """Start without any."""
-        self._seen: dict[str, int] = {}
+        self._given: set[str] = set()
+        self._again: dict[str, int] = {}
 
     def of(self, content: str) -> str:
         """The id of the next finding of this content."""
-        base = hashlib.sha256(content.encode("utf-8", "replace")).hexdigest()[:_ID_LENGTH]
-        seen = self._seen
-        if base not in seen:
-            seen[base] = 1
+        base = _hash(content)
+        before = len(self._given)
+        self._given.add(base)
+        if len(self._given) > before:
             return base
-        seen[base] += 1
-        return _hash(f"{base}\n{seen[base]}")
+        self._again[base] = count = self._again.get(base, 1) + 1
+        return _hash(f"{base}\n{count}")
 
 
 def identified(findings: Iterable[Finding]) -> Iterator[Finding]:
@@ -81,4 +86,4 @@ def content(finding: Finding) -> str:
 
 
 def _hash(text: str) -> str:
-    return hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()[:_ID_LENGTH]
+    return hashlib.sha256(text.encode("utf-8", "replace")).digest()[:_ID_BYTES].hex()

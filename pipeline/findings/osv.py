@@ -92,13 +92,30 @@ def _finding(
         aliases=_aliases(identifier, vulnerability, group),
         package=_package(vulnerability, native),
         path=clean_path(source.get("path")),
+        suppression=_set_aside(identifier, group),
     )
+
+
+def _set_aside(identifier: str, group: dict[str, Any]) -> str | None:
+    """Why the scanner itself leaves the vulnerability out of its table, if it does.
+
+    A group counts as called unless its call analysis says of none of its ids that it is
+    (`GroupInfo.IsCalled` of OSV-Scanner); distributions call some of theirs unimportant.
+    """
+    stated = group.get("experimental_analysis") or group.get("experimentalAnalysis")
+    analysis = mapping(stated)
+    if mapping(analysis.get(identifier)).get("unimportant") is True:
+        return "the distribution calls it unimportant"
+    called = [mapping(entry).get("called") for entry in analysis.values()]
+    if called and all(answer is False for answer in called):
+        return "the scanner found that the code is not called"
+    return None
 
 
 def _rating(
     vulnerability: dict[str, Any], group: dict[str, Any]
 ) -> tuple[str | None, float | None]:
-    """The vector and its score; a v4 vector's score is the group's, where that is its alone."""
+    """The vector and its score; without one, the group's score where that is its alone."""
     stated = {text(s.get("type")): s for s in mappings(vulnerability.get("severity"))}
     kind = next((name for name in _PREFERRED if name in stated), None)
     vector = vector_of(text(stated[kind].get("score"))) if kind else None

@@ -2,7 +2,7 @@
 
 import os
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 from secdaemon.pipeline.findings.clean import cleaned
@@ -14,17 +14,17 @@ from secdaemon.pipeline.findings.model import (
     FileReport,
     Parsed,
 )
-from secdaemon.pipeline.findings.read import MAX_BYTES, read_file
-from secdaemon.pipeline.findings.redact import Redactor, neutralise
+from secdaemon.pipeline.findings.read import MAX_BYTES, read_file, shown_name
+from secdaemon.pipeline.findings.redact import Redactor
 
 
-def parse_folder(folder: Path, *, max_bytes: int = MAX_BYTES) -> Collected:
-    """All findings under the folder, merged; the same files give the same result.
+def parse_folder(folder: Path, salt: bytes = b"", *, max_bytes: int = MAX_BYTES) -> Collected:
+    """All findings under the folder, merged; the same files and salt give the same result.
 
     Files are read in the order of their paths. Nothing outside the folder is read: links are not
     followed. A file that cannot be read is reported and the others are used.
     """
-    secrets = Redactor()
+    secrets = Redactor(salt)
     parsed = [_read(path, member, secrets, max_bytes) for member, path in _members(folder)]
     found = [finding for one in parsed for finding in one.findings]
     if secrets.known:
@@ -45,6 +45,19 @@ def parse_folder(folder: Path, *, max_bytes: int = MAX_BYTES) -> Collected:
         by_tool=dict(sorted(Counter(finding.tool for finding in result.kept).items())),
         rejected=rejected,
     )
+
+
+def secrets_of(folder: Path, members: Collection[str], salt: bytes) -> Redactor:
+    """A redactor that knows every value that secret scanners name in these members.
+
+    `members` are named as `Source.member` names them. The values are read again, because nothing
+    that a run leaves behind holds them.
+    """
+    secrets = Redactor(salt)
+    for member, path in _members(folder):
+        if shown_name(member) in members:
+            _read(path, member, secrets, MAX_BYTES)
+    return secrets
 
 
 def _members(folder: Path) -> Iterator[tuple[str, Path]]:
@@ -73,7 +86,7 @@ def _read(path: Path, member: str, secrets: Redactor, max_bytes: int) -> Parsed:
     if not path.is_symlink() and (path.is_dir() or path.is_file()):
         return read_file(path, member, secrets, max_bytes=max_bytes)
     report = FileReport(
-        path=neutralise(member).replace("\n", "_"),
+        path=shown_name(member),
         kind=FileKind.NOT_A_SCAN,
         error="It is no regular file and was left alone.",
     )

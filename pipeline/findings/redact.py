@@ -1,23 +1,28 @@
 """What must not leave the parser: secrets, personal traces, and text that acts on its reader.
 
 `redact` is for any text from outside (scan messages, code contexts). `Redactor` is the same with a
-memory: within one artifact a secret value keeps its placeholder wherever it stands again, and a
-value that a secret scanner names is hidden in every other text too. Placeholders are
-`<secret:KIND:N>`, N counting the distinct values of a kind in the order they were met: it says
-nothing about the value. Applying it twice changes nothing more.
+memory: a value that a secret scanner names is hidden in every other text of the artifact too.
+Placeholders are `<secret:KIND:ID>`, the id eight digits of a hash of the value under the home's
+salt: the same secret has the same one in every run, and without the salt no guess can be tried
+against it. Where there is no salt, every id is zero. Applying it twice changes nothing more.
 """
 
+import hashlib
 import re
 from functools import lru_cache, partial
 
 from secdaemon.pipeline.findings.innocent import is_innocent, is_plain
-from secdaemon.pipeline.findings.secret_rules import SecretRule, is_secret, rules_for
+from secdaemon.pipeline.findings.secret_marks import rules_for
+from secdaemon.pipeline.findings.secret_rules import SecretRule, is_secret
 from secdaemon.pipeline.findings.shape import MAX_TEXT
 
 _MIN_LITERAL = 6
 """A named secret shorter than this stands in too many innocent words to be replaced everywhere."""
 _MIN_PHRASE = 16
 _FEW_LITERALS = 32
+_MASKED = re.compile(r"\*\*\*|\AREDACTED\Z|\A.{0,200}\.\.\.\Z", re.IGNORECASE)
+_IDS = 10**8
+"""Two secrets of one home share an id with a chance of one in a hundred million."""
 _MAX_PASSES = 20
 SHORT = 1024
 _REMEMBERED_SHORT = 8192
@@ -61,11 +66,12 @@ _WORKFLOW_COMMAND = re.compile(
 
 
 class Redactor:
-    """Redacts the texts of one artifact, with the same placeholder for the same value."""
+    """Redacts the texts of one artifact; the same salt gives the same placeholder for a value."""
 
-    def __init__(self) -> None:
-        """Start without any known value."""
-        self._numbers: dict[str, dict[str, int]] = {}
+    def __init__(self, salt: bytes = b"") -> None:
+        """Start without any known value; the salt has 64 bytes at most (BLAKE2's key)."""
+        self._salt = salt
+        self._ids: dict[str, int] = {}
         self._literals: dict[str, str] = {}
         self._starts: dict[str, list[str]] = {}
         self._redact_short = lru_cache(_REMEMBERED_SHORT)(self._redact)
@@ -80,7 +86,7 @@ class Redactor:
         cleaned = neutralise(value).strip()
         if cleaned in self._literals:
             return self._literals[cleaned]
-        found = self._number(slug, cleaned)
+        found = self._name(slug, cleaned)
         if everywhere:
             self._remember(cleaned, found)
         return found
@@ -93,11 +99,11 @@ class Redactor:
     def _remember(self, secret: str, placeholder: str) -> None:
         """Hide the secret, and each long line of one with several lines, from now on.
 
-        A short phrase or an asterisked value is no secret anywhere else.
+        A short phrase and a value that the scanner has masked itself are no secret anywhere else.
         """
         for literal in {secret, *(ln.strip() for ln in secret.splitlines())}:
             is_phrase = " " in literal and len(literal) < _MIN_PHRASE
-            if len(literal) < _MIN_LITERAL or is_phrase or "***" in literal:
+            if len(literal) < _MIN_LITERAL or is_phrase or _MASKED.search(literal):
                 continue
             if not literal.startswith("-----") and literal not in self._literals:
                 self._literals[literal] = placeholder
@@ -108,7 +114,8 @@ class Redactor:
     def redact(self, text: str) -> str:
         """The text without secrets, e-mail addresses, home folders and acting characters."""
         if len(text) <= SHORT:
-            return self._redact_short(text)
+            is_clean = not self._literals and is_innocent(text)
+            return text if is_clean else self._redact_short(text)
         return self._redact_long(text) if len(text) <= MAX_TEXT else self._redact(text)
 
     def _redact(self, text: str) -> str:
@@ -136,12 +143,12 @@ class Redactor:
         """The match with its value replaced, or as it is where the value is no secret."""
         whole = match.group(0)
         if "value" not in rule.pattern.groupindex:
-            return self._number(rule.kind, whole)
+            return self._name(rule.kind, whole)
         value = match.group("value")
         if not is_secret(rule, value):
             return whole
         start, end = (place - match.start() for place in match.span("value"))
-        return whole[:start] + self._number(rule.kind, value) + whole[end:]
+        return whole[:start] + self._name(rule.kind, value) + whole[end:]
 
     def _hide_literals(self, text: str) -> str:
         for literal in sorted(self._candidates(text), key=len, reverse=True):
@@ -157,13 +164,17 @@ class Redactor:
         begun = self._starts.keys() & {text[at : at + _MIN_LITERAL] for at in places}
         return [literal for start in sorted(begun) for literal in self._starts[start]]
 
-    def _number(self, kind: str, value: str) -> str:
-        numbers = self._numbers.setdefault(kind, {})
-        return f"<secret:{kind}:{numbers.setdefault(value, len(numbers) + 1)}>"
+    def _name(self, kind: str, value: str) -> str:
+        """The value's placeholder; its id does not depend on the kind, which scanners differ in."""
+        known = self._ids.get(value) if self._salt else 0
+        if known is None:
+            digest = hashlib.blake2b(value.encode(), key=self._salt, digest_size=8).digest()
+            known = self._ids[value] = int.from_bytes(digest) % _IDS
+        return f"<secret:{kind}:{known:08d}>"
 
 
 def redact(text: str) -> str:
-    """The text as `Redactor.redact` leaves it, numbered by itself."""
+    """The text as `Redactor.redact` leaves it, without a salt: every id is zero."""
     return Redactor().redact(text)
 
 

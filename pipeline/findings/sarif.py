@@ -6,13 +6,14 @@ import msgspec
 
 from secdaemon.pipeline.findings import severity
 from secdaemon.pipeline.findings.advisory_text import Advisory, advisory_in
-from secdaemon.pipeline.findings.document import Document, decoded, raw_items, raw_members
+from secdaemon.pipeline.findings.document import Document, decoded
 from secdaemon.pipeline.findings.gather import Gatherer, Results, UnusableError
 from secdaemon.pipeline.findings.identifiers import advisories_in, cwes_in, tool_name
 from secdaemon.pipeline.findings.model import Category, Finding, Severity
+from secdaemon.pipeline.findings.sarif_log import NOTHING, Log, Run, log_of, value
 from secdaemon.pipeline.findings.sarif_places import Places, code_flow, edits, fingerprints
 from secdaemon.pipeline.findings.sarif_plain import PlainResults
-from secdaemon.pipeline.findings.sarif_rules import Rule, Rules, rules_of
+from secdaemon.pipeline.findings.sarif_rules import Rule, rules_of
 from secdaemon.pipeline.findings.secret_scans import hide_in_text, is_secret_rule, secret_kind
 from secdaemon.pipeline.findings.shape import (
     mapping,
@@ -25,7 +26,6 @@ from secdaemon.pipeline.findings.shape import (
     words,
 )
 
-_ABSENT = msgspec.Raw()
 _NOT_FAILED = frozenset({"pass", "notApplicable"})
 _CONFIGURATION_TOOLS = frozenset({"checkov", "kics", "tfsec", "terrascan", "dockle", "hadolint"})
 
@@ -37,52 +37,18 @@ def recognise(document: Document) -> bool:
 
 def parse(document: Document, gather: Gatherer) -> Results:
     """Every result of every run."""
-    for position, members in enumerate(_runs(document.members["runs"])):
-        if members != _NOTHING:
+    return parse_log(log_of(document), gather)
+
+
+def parse_log(log: Log, gather: Gatherer) -> Results:
+    """The same of a log that is sliced already."""
+    for position, members in enumerate(log.runs):
+        if members != NOTHING:
             _read_run(members, f"/runs/{position}", gather)
     return gather.results()
 
 
-class _Members(msgspec.Struct, gc=False, rename="camel"):
-    """What is read of a run, its results sliced and undecoded in the same pass."""
-
-    results: list[msgspec.Raw] = []
-    invocations: msgspec.Raw = _ABSENT
-    tool: msgspec.Raw = _ABSENT
-    taxonomies: msgspec.Raw = _ABSENT
-    properties: msgspec.Raw = _ABSENT
-    original_uri_base_ids: msgspec.Raw = _ABSENT
-    artifacts: msgspec.Raw = _ABSENT
-
-
-_RUNS = msgspec.json.Decoder(list[_Members])
-_NAMES = dict(zip(_Members.__struct_fields__, _Members.__struct_encode_fields__, strict=True))
-
-
-_NOTHING = _Members()
-
-
-def _runs(raw: msgspec.Raw) -> list[_Members]:
-    """The runs; nothing in what is no object."""
-    try:
-        return _RUNS.decode(raw)
-    except msgspec.ValidationError:
-        return [_members(raw_members(item)) for item in raw_items(raw)]
-
-
-def _members(found: dict[str, msgspec.Raw]) -> _Members:
-    """The same of a run whose results are no list, or of what is no object."""
-    named = {ours: found[name] for ours, name in _NAMES.items() if name in found}
-    return msgspec.structs.replace(
-        _NOTHING, **{**named, "results": raw_items(found.get("results"))}
-    )
-
-
-def _value(raw: msgspec.Raw) -> Any:
-    return None if raw is _ABSENT else decoded(raw)
-
-
-def _read_run(members: _Members, pointer: str, gather: Gatherer) -> None:
+def _read_run(members: Run, pointer: str, gather: Gatherer) -> None:
     run = _Run(members, gather)
     gather.complaints += run.failures()
     results = members.results
@@ -102,17 +68,16 @@ def _read_run(members: _Members, pointer: str, gather: Gatherer) -> None:
 class _Run:
     """One run: what its results refer to."""
 
-    def __init__(self, members: _Members, gather: Gatherer) -> None:
+    def __init__(self, members: Run, gather: Gatherer) -> None:
         self._gather = gather
-        self._invocations = _value(members.invocations)
-        tool = mapping(_value(members.tool))
-        self._rules: Rules = rules_of(tool, _value(members.taxonomies))
-        driver = mapping(tool.get("driver"))
-        self.tool = tool_name(text(driver.get("name")))
-        self._version = word(driver.get("semanticVersion")) or word(driver.get("version"))
-        image = text(mapping(_value(members.properties)).get("imageName"))
-        self.bases = _value(members.original_uri_base_ids)
-        self._places = Places(bases=self.bases, artifacts=_value(members.artifacts), image=image)
+        self._invocations = value(members.invocations)
+        driver = members.tool.driver
+        self._rules = rules_of(members.tool, value(members.taxonomies))
+        self.tool = tool_name(text(value(driver.name)))
+        self._version = word(value(driver.semantic_version)) or word(value(driver.version))
+        image = text(mapping(value(members.properties)).get("imageName"))
+        self.bases = value(members.original_uri_base_ids)
+        self._places = Places(bases=self.bases, artifacts=value(members.artifacts), image=image)
 
     def failures(self) -> int:
         """How many errors the scanner itself reports about its run (section 3.20)."""
@@ -148,7 +113,7 @@ class _Run:
             references=rule.references,
             confidence=rule.precision,
             category=_category(tool, rule, advisory),
-            cwes=unique((*_cwes(result), *rule.cwes)),
+            cwes=unique((*_cwes(result, self._rules.weaknesses(result)), *rule.cwes)),
             aliases=_aliases(rule, advisory),
             package=advisory.package if advisory else None,
             places=places[1:],
@@ -227,18 +192,11 @@ def _score(result: dict[str, Any], rule: Rule) -> float | None:
     return found if found is not None and 0 <= found <= 10 else None  # noqa: PLR2004 - CVSS's scale
 
 
-def _cwes(result: dict[str, Any]) -> tuple[str, ...]:
-    """CWEs that the result itself names: its properties and its taxa (section 3.27.8)."""
+def _cwes(result: dict[str, Any], taxa: tuple[str, ...]) -> tuple[str, ...]:
+    """CWEs that the result itself names: in its properties and as its taxa."""
     properties = mapping(result.get("properties"))
     stated = (*words(properties.get("cwe")), *words(properties.get("tags")))
-    taxa = mappings(result.get("taxa"))
-    named = [t for t in taxa if text(mapping(t.get("toolComponent")).get("name")) == "CWE"]
-    return cwes_in((*stated, *(f"CWE-{number}" for t in named if (number := _bare(t.get("id"))))))
-
-
-def _bare(identifier: Any) -> str | None:
-    found = word(identifier)
-    return found.upper().removeprefix("CWE-") if found else None
+    return cwes_in((*stated, *taxa))
 
 
 def _aliases(rule: Rule, advisory: Advisory | None) -> tuple[str, ...]:

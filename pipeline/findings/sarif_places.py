@@ -12,7 +12,7 @@ from secdaemon.pipeline.findings.paths import clean_uri, is_web_address
 from secdaemon.pipeline.findings.shape import at, code, line, mapping, mappings, sequence, text
 
 _MAX_PLACES = 200
-_MAX_STEPS = 200
+MAX_STEPS = 200
 _ABOUT_PEOPLE = frozenset({"email", "author", "date", "commitMessage"})
 _NO_FINGERPRINT = frozenset({"requires login", "[line-hash]"})
 
@@ -125,26 +125,29 @@ def code_flow(result: dict[str, Any], places: Places) -> tuple[str, ...]:
     flow = at(sequence(result.get("codeFlows")), 0)
     thread = at(sequence(flow.get("threadFlows")), 0)
     steps: list[str] = []
-    for step in mappings(thread.get("locations"))[:_MAX_STEPS]:
+    for step in mappings(thread.get("locations"))[:MAX_STEPS]:
         physical = mapping(mapping(step.get("location")).get("physicalLocation"))
         path = places.path(physical)
         start = line(mapping(physical.get("region")).get("startLine"))
-        name = f"{path}:{start}" if start else path
+        name = f"{path}:{start}" if path and start else path
         if name and steps[-1:] != [name]:
             steps.append(name)
     return tuple(steps)
 
 
 def edits(result: dict[str, Any], places: Places) -> tuple[Edit, ...]:
-    """The edits of the first fix; the others are alternatives to it, not additions (3.55.1)."""
+    """The edits of the first fix; the others are alternatives to it, not additions (3.55.1).
+
+    None where one of them cannot be read: half a fix is none.
+    """
     fix = at(sequence(result.get("fixes")), 0)
-    changes = mappings(fix.get("artifactChanges"))
-    found = (
+    found = [
         _edit(places.path(change), replacement)
-        for change in changes
+        for change in mappings(fix.get("artifactChanges"))
         for replacement in mappings(change.get("replacements"))
-    )
-    return tuple(edit for edit in found if edit)
+    ]
+    readable = tuple(edit for edit in found if edit)
+    return readable if len(readable) == len(found) else ()
 
 
 def _edit(path: str | None, replacement: dict[str, Any]) -> Edit | None:

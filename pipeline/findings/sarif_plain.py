@@ -2,8 +2,9 @@
 
 Most results of most scans have a rule, a message and one place, and thousands of them share the
 rule. What the rule says is read once by `sarif`, the way that any result is read, and kept as a
-redacted finding; only message, place and fingerprints are put in. A result of any other shape is
-left to `sarif`. For every result that is not, the finding is the one that `sarif` would make.
+redacted finding; only message, place, code flow and fingerprints are put in. A result of any
+other shape is left to `sarif`. For every result that is not, the finding is the one that `sarif`
+would make.
 """
 
 from collections.abc import Callable
@@ -21,16 +22,16 @@ from secdaemon.pipeline.findings.innocent import is_digest
 from secdaemon.pipeline.findings.model import Category, Finding, Source
 from secdaemon.pipeline.findings.paths import clean_uri
 from secdaemon.pipeline.findings.redact import SHORT
-from secdaemon.pipeline.findings.sarif_places import fingerprints
+from secdaemon.pipeline.findings.sarif_places import MAX_STEPS, fingerprints
 from secdaemon.pipeline.findings.shape import code, text
 
 _REMEMBERED = 4096
 _MAX_LINE = 2**31
 _ABSENT = msgspec.Raw()
+_SAID_BY_FEW = ("rule", "properties", "taxa", "kind", "baseline_state", "suppressions")
 _NO_CODE: tuple[str | None, str] = (None, "")
 _NO_PRINTS: dict[str, str] = {}
 """One for all: a finding is frozen, and nobody writes into what it holds."""
-_NO_PARTS = (_ABSENT,) * 6
 _HASHES = frozenset(
     {
         "primary",
@@ -41,7 +42,7 @@ _HASHES = frozenset(
         "equalIndicator/v1",
     }
 )
-_PUT_IN = frozenset({"locations", "fingerprints", "partialFingerprints"})
+_PUT_IN = frozenset({"locations", "codeFlows", "fingerprints", "partialFingerprints"})
 _Native = msgspec.Raw
 _Template = tuple[Finding, str]
 
@@ -73,6 +74,18 @@ class _Location(msgspec.Struct, gc=False, rename="camel"):
     physical_location: _Physical
 
 
+class _Step(msgspec.Struct, gc=False):
+    location: _Location
+
+
+class _Thread(msgspec.Struct, gc=False):
+    locations: tuple[_Step, ...] = ()
+
+
+class _Flow(msgspec.Struct, gc=False, rename="camel"):
+    thread_flows: tuple[_Thread, ...] = ()
+
+
 class _Message(msgspec.Struct, gc=False):
     text: str
     arguments: tuple[_Native, ...] = ()
@@ -93,10 +106,11 @@ class _Result(msgspec.Struct, gc=False, rename="camel"):
     baseline_state: _Native = _ABSENT
     suppressions: _Native = _ABSENT
     fixes: tuple[_Native, ...] = ()
-    code_flows: tuple[_Native, ...] = ()
+    code_flows: tuple[_Flow, ...] = ()
 
 
 _decode = msgspec.json.Decoder(_Result).decode
+_replace = msgspec.structs.replace
 
 
 class PlainResults:
@@ -107,6 +121,7 @@ class PlainResults:
     ) -> None:
         """`read` makes a finding of any result; `bases` are the run's originalUriBaseIds."""
         self._secrets = gather.secrets
+        self._knows_secrets = gather.secrets.known > 0
         self._identities = gather.identities
         self._member = gather.member
         self._read = read
@@ -122,30 +137,33 @@ class PlainResults:
             result = _decode(raw)
         except (msgspec.DecodeError, UnicodeDecodeError):
             return None
-        if result.fixes or result.code_flows or result.message.arguments:
+        if result.fixes or result.message.arguments:
             return None
         template = self._template(result, raw)
         return None if template is None else self._placed(result, template, pointer)
 
     def _placed(self, result: _Result, template: _Template, pointer: str) -> Finding | None:
-        """The template with the result's own message, place and fingerprints."""
+        """The template with the result's own message, place, flow and fingerprints."""
         place = result.locations[0].physical_location
         region, where = place.region, place.artifact_location
         line, end, start = region.start_line, region.end_column, region.start_column
-        native = result.message.text
+        native, quoted = result.message.text, region.snippet
         told = self._told(native) if len(native) <= SHORT else self._read_message(native)
         path = self._path(where.uri, where.uri_base_id)
-        if told is None or path is None or not 0 < line < _MAX_LINE or (line == end == 1):
+        flow = self._flow(result.code_flows) if result.code_flows else ()
+        if told is None or path is None or flow is None:
             return None
-        snippet, squeezed_code = _NO_CODE
-        if region.snippet is not None and (quoted := region.snippet.text):
-            read = self._code if len(quoted) <= SHORT else self._read_code
-            snippet, squeezed_code = read(quoted)
-        if snippet is None and place.context_region is not _ABSENT:
+        if not 0 < line < _MAX_LINE or (line == end == 1):
+            return None
+        shown = _NO_CODE
+        if quoted is not None and quoted.text:
+            read = self._code if len(quoted.text) <= SHORT else self._read_code
+            shown = read(quoted.text)
+        if shown[0] is None and place.context_region is not _ABSENT:
             return None
         known, begin = template
-        content = f"{begin}{path}\n\n\n\n\n{squeezed_code or line}\n{told[1]}"
-        return msgspec.structs.replace(
+        content = f"{begin}{path}\n\n\n\n\n{shown[1] or line}\n{told[1]}"
+        return _replace(
             known,
             id=self._identities.of(content),
             message=told[0],
@@ -154,20 +172,25 @@ class PlainResults:
             end_line=region.end_line if 0 < region.end_line < _MAX_LINE else line,
             column=start if 0 < start < _MAX_LINE else None,
             end_column=end if 0 < end < _MAX_LINE else None,
-            snippet=snippet,
-            fingerprints=self._prints(result) if _has_prints(result) else _NO_PRINTS,
+            snippet=shown[0],
+            flow=flow,
+            fingerprints=self._prints(result),
             sources=(Source(self._member, pointer, known.tool),),
         )
 
     def _template(self, result: _Result, raw: msgspec.Raw) -> _Template | None:
         """What is the same for every result of the rule, level and properties."""
-        parts = (
-            *(result.rule, result.properties, result.taxa),
-            *(result.kind, result.baseline_state, result.suppressions),
-        )
         key: tuple[object, ...] = (result.rule_id, result.rule_index, result.level)
-        if parts != _NO_PARTS:
-            key += tuple(bytes(part) for part in parts)
+        if not (
+            result.rule
+            is result.properties
+            is result.taxa
+            is result.kind
+            is result.baseline_state
+            is result.suppressions
+            is _ABSENT
+        ):
+            key += tuple(bytes(getattr(result, name)) for name in _SAID_BY_FEW)
         try:
             return self._templates[key]
         except KeyError:
@@ -207,18 +230,31 @@ class PlainResults:
         clean = self._secrets.redact(found) if found else None
         return clean, squeezed(clean)
 
+    def _flow(self, flows: tuple[_Flow, ...]) -> tuple[str, ...] | None:
+        """The steps as `sarif_places.code_flow` has them; None where one is in no file."""
+        threads = flows[0].thread_flows
+        steps: list[str] = []
+        for step in threads[0].locations[:MAX_STEPS] if threads else ():
+            place = step.location.physical_location
+            where, line = place.artifact_location, place.region.start_line
+            path = clean_uri(where.uri, where.uri_base_id, self._bases)
+            if path is None:
+                return None
+            name = f"{path}:{line}" if 0 < line < _MAX_LINE else path
+            if steps[-1:] != [name]:
+                steps.append(name)
+        return tuple(self._secrets.redact(step) for step in steps)
+
     def _prints(self, result: _Result) -> dict[str, str]:
         """The fingerprints; the usual one hash needs no redacting where no secret is known."""
         stated = result.partial_fingerprints
         if result.fingerprints or not stated:
             stated = fingerprints(stated, result.fingerprints)
-        elif len(stated) == 1 and not self._secrets.known:
+            if not stated:
+                return _NO_PRINTS
+        elif not self._knows_secrets and len(stated) == 1:
             ((key, value),) = stated.items()
             if key in _HASHES and is_digest(value):
                 return stated
         redact = self._secrets.redact
         return {redact(key): redact(value) for key, value in fingerprints(stated).items()}
-
-
-def _has_prints(result: _Result) -> bool:
-    return result.partial_fingerprints is not None or result.fingerprints is not None

@@ -5,7 +5,9 @@ from typing import Any
 import msgspec
 
 from secdaemon.pipeline.findings.cvss import base_score, vector_of
+from secdaemon.pipeline.findings.document import decoded
 from secdaemon.pipeline.findings.identifiers import cwes_in
+from secdaemon.pipeline.findings.sarif_log import Component, Tool
 from secdaemon.pipeline.findings.shape import (
     at,
     index,
@@ -43,18 +45,26 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True):
     messages: dict[str, str] = {}
 
 
-class Rules:
-    """Finds the rule of a result by index or by id; each is read once."""
+class _Named(msgspec.Struct, gc=False):
+    id: str = ""
 
-    def __init__(self, components: list[dict[str, Any]], taxonomies: list[Any]) -> None:
+
+_NAMED = msgspec.json.Decoder(_Named)
+
+
+class Rules:
+    """Finds the rule of a result by index or by id; each is read once, when it is asked for."""
+
+    def __init__(self, components: list[Component], taxonomies: list[Any]) -> None:
         """Take the driver first, then the extensions."""
-        self._lists = [mappings_in_place(part.get("rules")) for part in components]
+        self._lists = [part.rules for part in components]
+        self._ids = [[_identifier(rule) for rule in rules] for rules in self._lists]
         self._taxonomies = taxonomies
         self._read: dict[tuple[int, int], Rule] = {}
         self._by_id: dict[str, tuple[int, int]] = {}
-        for component, rules in enumerate(self._lists):
-            for position, rule in enumerate(rules):
-                if found := word(rule.get("id")):
+        for component, ids in enumerate(self._ids):
+            for position, found in enumerate(ids):
+                if found:
                     self._by_id.setdefault(found, (component, position))
 
     def of(self, result: dict[str, Any]) -> Rule:
@@ -70,6 +80,10 @@ class Rules:
         found = self._by_id.get(named) or self._by_id.get(named.rpartition("/")[0])
         return msgspec.structs.replace(self._rule(found), id=named) if found else Rule(id=named)
 
+    def weaknesses(self, result: dict[str, Any]) -> tuple[str, ...]:
+        """The CWEs among the result's own taxa (section 3.27.8)."""
+        return _weaknesses(mappings(result.get("taxa")), self._taxonomies)
+
     def _by_index(
         self, result: dict[str, Any], reference: dict[str, Any]
     ) -> tuple[int, int] | None:
@@ -83,25 +97,26 @@ class Rules:
 
     def _fits(self, place: tuple[int, int], named: str) -> bool:
         """Whether the rule at the index is the one named; `ID/sub` is a part of ID (3.52.4)."""
-        found = word(self._lists[place[0]][place[1]].get("id"))
+        found = self._ids[place[0]][place[1]]
         return not found or named == found or named.startswith(found + "/")
 
     def _rule(self, place: tuple[int, int]) -> Rule:
         if place not in self._read:
-            native = self._lists[place[0]][place[1]]
+            native = mapping(decoded(self._lists[place[0]][place[1]]))
             self._read[place] = _read_rule(native, self._taxonomies)
         return self._read[place]
 
 
-def rules_of(tool: dict[str, Any], taxonomies: Any) -> Rules:
+def rules_of(tool: Tool, taxonomies: Any) -> Rules:
     """The rules of a run's tool; `taxonomies` are the run's own (section 3.14.8)."""
-    extensions = [mapping(part) for part in sequence(tool.get("extensions"))]
-    return Rules([mapping(tool.get("driver")), *extensions], sequence(taxonomies))
+    return Rules([tool.driver, *tool.extensions], sequence(taxonomies))
 
 
-def mappings_in_place(value: Any) -> list[dict[str, Any]]:
-    """The items of a list as objects, empty ones for others, so that indexes stay right."""
-    return [mapping(item) for item in sequence(value)]
+def _identifier(rule: msgspec.Raw) -> str | None:
+    try:
+        return text(_NAMED.decode(rule).id)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return word(mapping(decoded(rule)).get("id"))
 
 
 def _read_rule(native: dict[str, Any], taxonomies: list[Any]) -> Rule:
@@ -155,13 +170,26 @@ def _cwes(
 ) -> tuple[str, ...]:
     """CWEs from tags, properties, the rule's own id, and relationships to a CWE taxonomy."""
     named = (*words(properties.get("cwe")), *words(properties.get("cwes")))
-    related = []
-    for relationship in mappings(native.get("relationships")):
-        target = mapping(relationship.get("target"))
-        component = mapping(target.get("toolComponent"))
-        taxonomy = at(taxonomies, component.get("index"))
+    targets = [mapping(r.get("target")) for r in mappings(native.get("relationships"))]
+    return cwes_in((*stated, *named, *_weaknesses(targets, taxonomies)))
+
+
+def _weaknesses(references: list[dict[str, Any]], taxonomies: list[Any]) -> tuple[str, ...]:
+    """The CWEs among reportingDescriptorReferences, whichever way they name taxonomy and taxon."""
+    found = []
+    for reference in references:
+        component = mapping(reference.get("toolComponent"))
+        taxonomy = at(taxonomies, component.get("index")) or _of_guid(taxonomies, component)
         if "CWE" in {text(component.get("name")), text(taxonomy.get("name"))}:
-            taxon = at(sequence(taxonomy.get("taxa")), target.get("index"))
-            identifier = word(target.get("id")) or word(taxon.get("id")) or ""
-            related.append(f"CWE-{identifier.upper().removeprefix('CWE-')}")
-    return cwes_in((*stated, *named, *related))
+            taxa = sequence(taxonomy.get("taxa"))
+            taxon = at(taxa, reference.get("index")) or _of_guid(taxa, reference)
+            identifier = word(reference.get("id")) or word(taxon.get("id")) or ""
+            found.append(f"CWE-{identifier.upper().removeprefix('CWE-')}")
+    return tuple(found)
+
+
+def _of_guid(items: list[Any], reference: dict[str, Any]) -> dict[str, Any]:
+    """The item that a reference names by its guid; empty where it names none."""
+    named = text(reference.get("guid"))
+    found = (item for item in mappings(items) if named and text(item.get("guid")) == named)
+    return next(found, {})

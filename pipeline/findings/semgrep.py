@@ -8,6 +8,7 @@ from secdaemon.pipeline.findings.gather import Gatherer, Results, UnusableError
 from secdaemon.pipeline.findings.identifiers import advisories_in, cwes_in, package_url
 from secdaemon.pipeline.findings.model import Category, Edit, Finding, Package
 from secdaemon.pipeline.findings.paths import clean_path
+from secdaemon.pipeline.findings.regex_fix import applied
 from secdaemon.pipeline.findings.secret_scans import is_secret_rule, secret_kind
 from secdaemon.pipeline.findings.shape import (
     code,
@@ -61,7 +62,7 @@ def _finding(
         msg = "it has no check_id"
         raise UnusableError(msg)
     start, end = mapping(result.get("start")), mapping(result.get("end"))
-    package = _package(extra)
+    package = _package(extra, metadata)
     is_secret = is_secret_rule(TOOL, rule)
     native = text(extra.get("severity"))
     is_ignored = extra.get("is_ignored") is True or result.get("is_ignored") is True
@@ -112,34 +113,68 @@ def _fingerprints(extra: dict[str, Any]) -> dict[str, str]:
 
 
 def _edits(result: dict[str, Any], extra: dict[str, Any]) -> tuple[Edit, ...]:
-    """The autofix as an edit of the matched range; `fix_regex` names no range and is left out."""
+    """The autofix as an edit: `fix` replaces the matched range, `fix_regex` its whole lines."""
     fix = extra.get("fix")
     path = clean_path(result.get("path"))
     start, end = mapping(result.get("start")), mapping(result.get("end"))
     first = line(start.get("line"))
-    if not isinstance(fix, str) or path is None or first is None:
+    if path is None or first is None:
         return ()
-    edit = Edit(
+    last = line(end.get("line")) or first
+    if isinstance(fix, str):
+        columns = line(start.get("col")), line(end.get("col"))
+        return (_edit(path, (first, last), columns, fix),)
+    fixed = _by_regex(extra, last - first + 1)
+    return () if fixed is None else (_edit(path, (first, last), (1, fixed[1]), fixed[0]),)
+
+
+def _edit(
+    path: str, lines: tuple[int, int], columns: tuple[int | None, int | None], new: str
+) -> Edit:
+    return Edit(
         path=path,
-        start_line=first,
-        start_column=line(start.get("col")),
-        end_line=line(end.get("line")) or first,
-        end_column=line(end.get("col")),
-        text=fix,
+        start_line=lines[0],
+        start_column=columns[0],
+        end_line=lines[1],
+        end_column=columns[1],
+        text=new,
     )
-    return (edit,)
 
 
-def _package(extra: dict[str, Any]) -> Package | None:
-    """The dependency of a supply-chain result."""
+def _by_regex(extra: dict[str, Any], count: int) -> tuple[str, int] | None:
+    """What `fix_regex` makes of the quoted lines, and the column behind their last one.
+
+    Older versions tell a fix in this form, which they apply to the lines of the match with Python's
+    `re`; later ones write the outcome as `fix`.
+    """
+    fix = mapping(extra.get("fix_regex"))
+    native, pattern, new = extra.get("lines"), fix.get("regex"), fix.get("replacement")
+    if not (isinstance(native, str) and isinstance(pattern, str) and isinstance(new, str)):
+        return None
+    quoted = native.removesuffix("\n")
+    rows = quoted.split("\n")
+    if len(rows) != count or quoted == _WITHHELD:
+        return None
+    fixed = applied(quoted, pattern, new, line(fix.get("count")) or 0)
+    return None if fixed is None else (fixed, len(rows[-1]) + 1)
+
+
+def _package(extra: dict[str, Any], metadata: dict[str, Any]) -> Package | None:
+    """The dependency of a supply-chain result, with the versions that fix it."""
     match = mapping(mapping(extra.get("sca_info")).get("dependency_match"))
     found = mapping(match.get("found_dependency"))
     name = text(found.get("package"))
     if not name:
         return None
     ecosystem, version = text(found.get("ecosystem")), word(found.get("version"))
-    purl = package_url(ecosystem, name, version)
-    return Package(name=name, ecosystem=ecosystem, version=version, purl=purl)
+    fixes = (fix.get(name) for fix in mappings(metadata.get("sca-fix-versions")))
+    return Package(
+        name=name,
+        ecosystem=ecosystem,
+        version=version,
+        purl=package_url(ecosystem, name, version),
+        fixed_versions=unique(fixed for fix in fixes if (fixed := word(fix))),
+    )
 
 
 def _flow(extra: dict[str, Any]) -> tuple[str, ...]:

@@ -9,7 +9,13 @@ import msgspec
 from secdaemon.pipeline.findings import severity
 from secdaemon.pipeline.findings.advisory_text import versions
 from secdaemon.pipeline.findings.cvss import base_score, vector_of
-from secdaemon.pipeline.findings.document import Document, decoded, raw_items, raw_members
+from secdaemon.pipeline.findings.document import (
+    Document,
+    decoded,
+    each_object,
+    raw_items,
+    raw_members,
+)
 from secdaemon.pipeline.findings.gather import Gatherer, Results, UnusableError
 from secdaemon.pipeline.findings.identifiers import advisories_in, cwes_in, package_url
 from secdaemon.pipeline.findings.model import Category, Finding, Package
@@ -29,6 +35,7 @@ from secdaemon.pipeline.findings.shape import (
 TOOL = "trivy"
 _KUBERNETES_PARTS = ("Resources", "Vulnerabilities", "Misconfigurations", "Findings")
 _RATERS = ("nvd", "ghsa", "redhat")
+_MODIFIED = "ExperimentalModifiedFindings"
 _MAX_REFERENCES = 20
 
 
@@ -68,7 +75,7 @@ def _has_targets(document: Document) -> bool:
 
 
 def parse(document: Document, gather: Gatherer) -> Results:
-    """Vulnerabilities, failed checks and secrets of every target."""
+    """Vulnerabilities, failed checks and secrets of every target; licences are no findings."""
     gather.scanned_by(TOOL)
     version = word(mapping(document.value("Trivy")).get("Version"))
     for pointer, raw, image, resource in _targets(document):
@@ -116,9 +123,11 @@ def _read_target(
     }
     for part, read in readers.items():
         gather.each(raw_items(members.get(part)), f"{pointer}/{part}", read)
-    modified = raw_items(members.get("ExperimentalModifiedFindings"))
+    pointer += f"/{_MODIFIED}"
     read_ignored = partial(_ignored, target=target, gather=gather)
-    gather.each(modified, f"{pointer}/ExperimentalModifiedFindings", read_ignored)
+    for place, entry in each_object(raw_items(members.get(_MODIFIED)), pointer):
+        if text(mapping(entry).get("Type")) != "license":
+            gather.one(entry, place, read_ignored)
 
 
 def _ignored(entry: dict[str, Any], pointer: str, *, target: _Target, gather: Gatherer) -> Finding:

@@ -1,6 +1,9 @@
 """Scans in shapes that are recognised and not read: better named than passed over in silence."""
 
 import re
+from collections.abc import Sequence
+
+import msgspec
 
 from secdaemon.pipeline.findings.document import Document, raw_items, raw_members
 
@@ -18,13 +21,23 @@ _OBJECTS: tuple[tuple[str, str, frozenset[str]], ...] = (
     ("kics-json", "kics", frozenset({"kics_version", "queries"})),
     ("gosec-json", "gosec", frozenset({"Golang errors", "Issues"})),
     ("pip-audit-json", "pip-audit", frozenset({"dependencies", "fixes"})),
+    ("detect-secrets-baseline", "detect-secrets", frozenset({"plugins_used", "results"})),
+    ("brakeman-json", "brakeman", frozenset({"scan_info", "warnings"})),
+    ("trivy-operator-report", "trivy", frozenset({"apiVersion", "kind", "report"})),
 )
 _ITEMS: tuple[tuple[str, str, frozenset[str]], ...] = (
     ("github-code-scanning-api", "github", frozenset({"rule", "tool", "most_recent_instance"})),
     ("github-dependabot-api", "github", frozenset({"security_advisory", "dependency"})),
     ("github-secret-scanning-api", "github", frozenset({"secret_type", "locations_url"})),
     ("trufflehog-json", "trufflehog", frozenset({"SourceMetadata", "DetectorName"})),
+    ("zizmor-json", "zizmor", frozenset({"ident", "determinations", "locations"})),
 )
+_LISTS: tuple[tuple[str, str, str, frozenset[str]], ...] = (
+    ("semgrep-api", "semgrep", "findings", frozenset({"rule_name", "repository"})),
+    ("zap-api", "zap", "alerts", frozenset({"pluginId", "alert"})),
+    ("tfsec-json", "tfsec", "results", frozenset({"long_id", "rule_provider"})),
+)
+"""Lists under a name that says little: what their first item holds says which they are."""
 _XML_ROOTS = (
     ("OWASPZAPReport", "zap-xml", "zap"),
     ("nmaprun", "nmap-xml", "nmap"),
@@ -33,6 +46,11 @@ _XML_ROOTS = (
     ("BugCollection", "spotbugs-xml", "spotbugs"),
     ("checkstyle", "checkstyle-xml", "checkstyle"),
 )
+_SCANNERS_SUITE = re.compile(
+    rb"<testsuite\b[^>]{0,500}\bname=\"(?:(?P<bandit>bandit)|(?P<semgrep>semgrep results)"
+    rb"|(?P<checkov>[a-z_]{3,40} scan))\""
+)
+"""JUnit's XML as these write it; that of a test run is no scan."""
 _XML_START = re.compile(rb"\s*<(?:\?xml|[A-Za-z!])")
 
 
@@ -44,8 +62,16 @@ def unsupported_json(document: Document) -> tuple[str, str] | None:
     for name, tool, marks in _OBJECTS:
         if marks <= members:
             return name, tool
-    first = set(raw_members(document.items[0])) if document.items else members
+    for name, tool, member, marks in _LISTS:
+        if marks <= _first(raw_items(document.members.get(member))):
+            return name, tool
+    first = _first(document.items) or members
     return next(((name, tool) for name, tool, marks in _ITEMS if marks <= first), None)
+
+
+def _first(items: Sequence[msgspec.Raw]) -> set[str]:
+    """The names of the first item's members."""
+    return set(raw_members(items[0])) if items else set()
 
 
 def _sarif_tool(document: Document) -> str:
@@ -64,4 +90,5 @@ def unsupported_xml(data: bytes) -> tuple[str, str] | None:
     for root, name, tool in _XML_ROOTS:
         if b"<" + root.encode() in head:
             return name, tool
-    return None
+    suite = _SCANNERS_SUITE.search(head)
+    return ("junit-xml", str(suite.lastgroup)) if suite else None

@@ -29,13 +29,13 @@ def parse(document: Document, gather: Gatherer) -> Results:
     gather.scanned_by(TOOL)
     version = word(document.value("@version"))
     sites = document.value("site")
-    for position, site in enumerate(sites if isinstance(sites, list) else [sites]):
+    for position, site in enumerate(_several(sites)):
         name = text(mapping(site).get("@name"))
 
         def read(alert: dict[str, Any], pointer: str, name: str | None = name) -> Finding:
             return _finding(alert, pointer, name, version, gather)
 
-        for place, alert in enumerate(sequence(mapping(site).get("alerts"))):
+        for place, alert in enumerate(_several(mapping(site).get("alerts"))):
             gather.one(alert, f"/site/{position}/alerts/{place}", read)
     return gather.results()
 
@@ -48,7 +48,8 @@ def _finding(
     if not name and not rule:
         msg = "it has neither a name nor a plugin id"
         raise UnusableError(msg)
-    instances = tuple(_place(i, site) for i in mappings(alert.get("instances"))[:_MAX_INSTANCES])
+    native_places = mappings(_several(alert.get("instances")))[:_MAX_INSTANCES]
+    instances = tuple(_place(instance, site) for instance in native_places)
     first = instances[0] if instances else Place(target=site, url=site)
     risk, weakness = word(alert.get("riskcode")) or "", line(alert.get("cweid"))
     confidence = word(alert.get("confidence"))
@@ -76,6 +77,11 @@ def _finding(
         suppression="marked as a false positive" if confidence == _FALSE_POSITIVE else None,
         sources=gather.source(pointer, TOOL),
     )
+
+
+def _several(value: Any) -> list[Any]:
+    """The items of a list; 2.7, whose JSON is made of its XML, writes a single one bare."""
+    return [value] if isinstance(value, dict) else sequence(value)
 
 
 def _place(instance: dict[str, Any], site: str | None) -> Place:

@@ -7,6 +7,8 @@ import msgspec
 from secdaemon.pipeline.context import first_line
 from secdaemon.pipeline.findings.model import Edit, Finding
 
+_REDACTED = ("<secret:", "<email>")
+
 
 class Applied(msgspec.Struct, frozen=True):
     """The code as it was shown, and with the scanner's edit in it; the two differ."""
@@ -87,9 +89,12 @@ def _edited(text: str, first: int, edits: Sequence[Edit]) -> str | None:
 
 
 def _span(edit: Edit, lines: list[str], first: int) -> tuple[int, int] | None:
-    """Return the edit's character offsets in the joined lines."""
+    """Return the edit's character offsets in the joined lines; None where they hold no more."""
     start_line, end_line = edit.start_line - first, (edit.end_line or edit.start_line) - first
     if not 0 <= start_line <= end_line < len(lines):
+        return None
+    if any(mark in line for mark in _REDACTED for line in (lines[start_line], lines[end_line])):
+        # The columns are those of the line as it was.
         return None
     start_column = (edit.start_column or 1) - 1
     end_column = len(lines[end_line]) if edit.end_column is None else edit.end_column - 1

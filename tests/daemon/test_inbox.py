@@ -1,24 +1,54 @@
 """A file counts as complete when it has stood still, whatever was seen in between."""
 
+import io
 import os
+import struct
+import tempfile
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from secdaemon.daemon.inbox import Tracker, opens, scan
+from secdaemon.config.schema import Artifact
+from secdaemon.daemon.inbox import Tracker, scan
+from secdaemon.daemon.whole_zip import check
 
 STABLE, BROKEN = 2.0, 30.0
+LIMITS = Artifact(
+    max_files=100, max_total_bytes=1 << 26, max_file_bytes=1 << 25, max_ratio=200, max_depth=2
+)
 Make = Callable[..., Path]
 
 
 @pytest.fixture
 def tracker() -> Tracker:
     """Return a tracker with the contract's default times."""
-    return Tracker(STABLE, BROKEN)
+    return Tracker(STABLE, BROKEN, LIMITS)
+
+
+def whole(path: Path, limits: Artifact = LIMITS) -> bool:
+    """Read a zip to its end."""
+    pieces = check(path, limits)
+    while True:
+        try:
+            next(pieces)
+        except StopIteration as end:
+            return bool(end.value)
+
+
+@pytest.fixture
+def large(tmp_path: Path) -> Path:
+    """Return a zip of 8 MiB, most of it written as it is."""
+    path = tmp_path / "inbox" / "large.zip"
+    path.parent.mkdir(exist_ok=True)
+    with zipfile.ZipFile(path, "w") as archive:
+        for number in range(8):
+            archive.writestr(f"scan{number}.json", bytes([8 - number]) * ((1 << 20) - (1 << 15)))
+    return path
 
 
 @pytest.fixture
@@ -132,7 +162,7 @@ def test_only_what_stood_still_is_yielded(
     steps: list[tuple[float, dict[str, tuple[int, int]], str | None]],
 ) -> None:
     """Whatever is seen in whatever order, a file comes only after stable_seconds without change."""
-    tracker = Tracker(STABLE, STABLE)
+    tracker = Tracker(STABLE, STABLE, LIMITS)
     now, looks, since = 1000.0, {}, {}
     for passed, seen, put_off in steps:
         now += passed
@@ -186,6 +216,13 @@ def test_scan_says_that_the_inbox_cannot_be_read(tmp_path: Path) -> None:
         scan(tmp_path / "file")
 
 
+def test_a_volume_that_is_gone_is_no_empty_inbox(tmp_path: Path) -> None:
+    """What stands where a volume was mounted is not read as its inbox."""
+    with pytest.raises(OSError, match="its volume is not mounted"):
+        scan(tmp_path, mounted=True)
+    assert scan(tmp_path) == {}
+
+
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
 def test_a_closed_folder_hides_no_other(tmp_path: Path) -> None:
     """One folder that may not be read does not keep the files beside it from being taken in."""
@@ -194,14 +231,14 @@ def test_a_closed_folder_hides_no_other(tmp_path: Path) -> None:
     assert list(scan(tmp_path)) == [tmp_path / "a.zip"]
 
 
-def test_opens_tells_zips_from_the_rest(good: Path, tmp_path: Path) -> None:
-    """A missing file, text and half a zip do not open; a folder always does."""
-    assert opens(good)
-    assert opens(tmp_path)
-    assert not opens(tmp_path / "absent.zip")
+def test_whole_zips_are_told_from_the_rest(good: Path, tmp_path: Path) -> None:
+    """A missing file, text and half a zip are not whole; a folder always is."""
+    assert whole(good)
+    assert whole(tmp_path)
+    assert not whole(tmp_path / "absent.zip")
     half = tmp_path / "half.zip"
     half.write_bytes(good.read_bytes()[:-30])
-    assert not opens(half)
+    assert not whole(half)
 
 
 def test_a_folder_moved_in_whole_is_one_artifact(good: Path, tmp_path: Path) -> None:
@@ -228,5 +265,114 @@ def test_a_zip_whose_crc_is_wrong_is_not_whole_yet(good: Path, tmp_path: Path) -
         archive.writestr("scan.json", "0123456789" * 20)
     content = (tmp_path / "hole.zip").read_bytes()
     (tmp_path / "hole.zip").write_bytes(content.replace(b"0123456789", b"\0" * 10, 3))
-    assert not opens(tmp_path / "hole.zip")
-    assert opens(good)
+    assert not whole(tmp_path / "hole.zip")
+    assert whole(good)
+
+
+def test_a_large_zip_is_read_over_several_calls(good: Path, large: Path) -> None:
+    """Each call reads a slice; meanwhile the file is due, and nothing behind it is lost."""
+    tracker = Tracker(STABLE, BROKEN, LIMITS, slice_bytes=1 << 20)
+    tracker.observe({large: (1, 1), good: (1, 1)}, 0.0)
+    calls = 0
+    found: list[Path] = []
+    while (due := tracker.next_due()) is not None:
+        assert due <= STABLE
+        calls += 1
+        for path in list(tracker.complete(STABLE)):
+            found.append(path)
+            tracker.forget(path)
+    assert found == [good, large]
+    assert calls == 9
+
+
+def test_reading_is_not_given_up_when_broken_seconds_are_over(large: Path) -> None:
+    """On a slow disk a whole zip is read to its end, and a hole at its end is found."""
+    tracker = Tracker(STABLE, STABLE, LIMITS, slice_bytes=1 << 20)
+    damaged = large.read_bytes().replace(b"\1" * 64, b"\2" * 64)
+    large.write_bytes(damaged)
+    tracker.observe({large: (1, 1)}, 0.0)
+    assert [list(tracker.complete(BROKEN + call)) for call in range(8)] == [[]] * 7 + [[large]]
+    assert tracker.next_due() == STABLE
+
+
+def test_a_change_begins_the_reading_anew(large: Path) -> None:
+    """What was read of a file counts for nothing once it has changed or gone."""
+    tracker = Tracker(STABLE, BROKEN, LIMITS, slice_bytes=1 << 20)
+    for second in (0, 10):
+        tracker.observe({large: (second, 1)}, float(second))
+        for _ in range(5):
+            assert list(tracker.complete(second + STABLE)) == []
+    tracker.observe({}, 20.0)
+    assert tracker.next_due() is None
+
+
+def test_what_arrives_meanwhile_stops_no_reading(good: Path, large: Path) -> None:
+    """A small file with an earlier name goes first and costs the large one nothing."""
+    tracker = Tracker(STABLE, BROKEN, LIMITS, slice_bytes=1 << 20)
+    tracker.observe({large: (1, 1)}, 0.0)
+    assert [list(tracker.complete(10.0)) for _ in range(7)] == [[]] * 7
+    tracker.observe({large: (1, 1), good: (1, 1)}, 10.0)
+    found = [list(tracker.complete(12.0)) for _ in range(2)]
+    assert [good, large] in found
+
+
+def test_what_is_known_of_a_file_is_kept(tracker: Tracker, large: Path) -> None:
+    """A zip that cannot be taken in yet is not read again at each attempt."""
+    tracker.observe({large: (1, 1)}, 0.0)
+    assert list(tracker.complete(STABLE)) == [large]
+    until = tracker.delay(large, STABLE)
+    large.write_bytes(b"read again, this would be no zip")
+    assert list(tracker.complete(until)) == [large]
+
+
+@pytest.mark.parametrize("bound", ["max_files", "max_total_bytes", "max_file_bytes"])
+def test_a_bomb_is_not_inflated(large: Path, bound: str) -> None:
+    """A zip that unpacking will refuse is handed on at once, with nothing of it read."""
+    limits = msgspec.structs.replace(LIMITS, **{bound: 1})
+    assert list(check(large, limits)) == []
+    assert whole(large, limits)
+
+
+def test_a_zip_of_zeros_is_not_inflated(tmp_path: Path) -> None:
+    """What inflates more than unpacking allows is left to unpacking."""
+    with zipfile.ZipFile(tmp_path / "zeros.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("zeros", bytes(4 << 20))
+    assert list(check(tmp_path / "zeros.zip", LIMITS)) == []
+    assert whole(tmp_path / "zeros.zip")
+
+
+@pytest.mark.parametrize("zip64", [False, True])
+def test_a_directory_too_long_is_not_read(good: Path, zip64: bool) -> None:
+    """A zip of millions of empty members is left to unpacking, which is no part of the daemon."""
+    data = good.read_bytes()
+    at, end = data.index(b"PK\x05\x06"), len(data)
+    claim = 0xFFFFFFFF if zip64 else 1 << 30
+    record = b"PK\x06\x06" + bytes(36) + struct.pack("<QQ", 1 << 40, 0) if zip64 else b""
+    good.write_bytes(
+        data[:at] + record + data[at : at + 12] + struct.pack("<L", claim) + data[at + 16 : end]
+    )
+    assert list(check(good, LIMITS)) == []
+    assert whole(good)
+
+
+def test_a_method_that_is_not_read_is_told_by_unpacking(tmp_path: Path) -> None:
+    """bzip2 and LZMA members are not inflated here either."""
+    for name, method in (("b.zip", zipfile.ZIP_BZIP2), ("l.zip", zipfile.ZIP_LZMA)):
+        with zipfile.ZipFile(tmp_path / name, "w", method) as archive:
+            archive.writestr("zeros", bytes(1 << 16))
+        assert list(check(tmp_path / name, LIMITS)) == []
+        assert whole(tmp_path / name)
+
+
+@given(st.binary(max_size=300), st.integers(0, 400), st.booleans())
+def test_any_bytes_are_whole_or_not(noise: bytes, place: int, instead: bool) -> None:
+    """A zip with noise in it is judged and never an error."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("scan.json", '{"results": []}' * 9)
+        archive.writestr("empty", "")
+    data = buffer.getvalue()
+    with tempfile.NamedTemporaryFile(suffix=".zip") as file:
+        file.write(data[:place] + noise + data[place + len(noise) * instead :])
+        file.flush()
+        assert whole(Path(file.name)) in {True, False}

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from secdaemon.pipeline.context import LINES_AFTER, LINES_BEFORE, MAX_CHARS, code_around, first_line
+from secdaemon.pipeline.findings.redact import Redactor
 
 NUMBERED = "".join(f"line {n}\n" for n in range(1, 101))
 
@@ -95,6 +96,45 @@ def test_the_window_is_bounded(checkout: Path) -> None:
     assert code is not None
     assert len(code) <= MAX_CHARS
     assert code_around(checkout, None, "wide.txt", 9) is None
+
+
+def test_what_a_scanner_names_is_hidden_here_too(checkout: Path) -> None:
+    """A value that no rule knows goes by its name, and a flagged line whole where nothing is known."""
+    (checkout / "src/app.py").write_text("open('sesame-5x')\n  door(\n    'speak-friend'\n  )\n")
+    git(checkout, "commit", "-qam", "doors")
+    secrets = Redactor(b"salt")
+    named = secrets.placeholder("key", "sesame-5x", everywhere=True)
+    leaks = {1: named, 3: "<secret:word:00000001>"}
+    code = code_around(checkout, None, "src/app.py", 2, secrets, leaks)
+    assert code == f"open('{named}')\n  door(\n    <secret:word:00000001>\n  )"
+
+
+@pytest.mark.parametrize(
+    ("row", "sealed"),
+    [
+        ('KEY = "{}"', False),
+        ("export API_KEY={}", False),
+        ('  private static final String KEY = "{}";', False),
+        ("'key' => '{}');", False),
+        ('KEY = "{}"  # or speak-friend', True),
+        ('open("speak-friend", key="{}")', True),
+        ("run --word speak-friend --key={}", True),
+        ("speak-friend", True),
+    ],
+)
+def test_a_flagged_line_is_kept_where_its_one_value_is_hidden(
+    checkout: Path, row: str, sealed: bool
+) -> None:
+    """Beside the hidden value there must be nothing but its name; else the line goes as a whole."""
+    token = "ghp_" + "x7Kq2LmN9vRt4WzB8cYd1FgH6jPsQ3aUeT5o"
+    (checkout / "src/app.py").write_text(row.format(token) + "\n")
+    git(checkout, "commit", "-qam", "row")
+    leak = "<secret:whole-line:00000001>"
+    code = code_around(checkout, None, "src/app.py", 1, Redactor(b"salt"), {1: leak})
+    assert code is not None
+    assert (leak in code) is sealed
+    assert "speak-friend" not in code
+    assert token not in code
 
 
 def test_secrets_stay_out(checkout: Path) -> None:

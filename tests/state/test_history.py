@@ -1,9 +1,12 @@
 """Findings of runs compared: new, fixed, unchanged, by project."""
 
+import re
 import sqlite3
+from pathlib import Path
 
 from secdaemon.config.paths import Home
-from secdaemon.state.history import Changes, IndexedFinding, changes, first_seen, index_findings
+from secdaemon.state.daemon_row import home_salt
+from secdaemon.state.history import Changes, IndexedFinding, changes, index_findings
 from secdaemon.state.migrations import migrations
 from secdaemon.state.model import NewRun
 from secdaemon.state.runs import get_run, outputs, take_in
@@ -39,19 +42,21 @@ def test_a_run_is_compared_with_the_one_before_it(home: Home) -> None:
     second = _parsed(store, "one", "b", "c", "d", "e")
     assert changes(store, get_run(store, first)) is None
     assert changes(store, get_run(store, second)) == Changes(
-        previous=first, new=2, fixed=1, unchanged=2
+        previous=first, new=2, fixed=1, unchanged=2, oldest=first
     )
     store.close()
 
 
-def test_a_finding_is_found_where_it_was_first_seen(home: Home) -> None:
-    """The first run of the project that had it counts, whatever other projects had."""
+def test_the_oldest_finding_is_found_where_it_was_first_seen(home: Home) -> None:
+    """The first run of the project that had one counts, whatever other projects had."""
     store = open_store(home)
-    _parsed(store, "other", "a")
+    _parsed(store, "other", "a", "b")
+    _parsed(store, "one", "x")
     first = _parsed(store, "one", "a")
-    _parsed(store, "one", "a")
-    assert first_seen(store, "one", "a") == first
-    assert first_seen(store, "one", "b") is None
+    _parsed(store, "one", "a", "c")
+    runs = [_parsed(store, "one", *ids) for ids in (("a", "b", "c"), ("b", "d"), ("e",))]
+    found = [changes(store, get_run(store, run)) for run in runs]
+    assert [one and one.oldest for one in found] == [first, runs[0], None]
     store.close()
 
 
@@ -88,3 +93,21 @@ def test_an_older_database_is_brought_up_to_date(home: Home) -> None:
     assert outputs(store, ["20260101_000000"]) == {"20260101_000000": {}}
     assert _parsed(store, "one", "a")
     store.close()
+
+
+def test_a_database_without_a_salt_draws_one(home: Home, tmp_path: Path) -> None:
+    """A state.db of version 2 gains a salt that stays, and that no other home has."""
+    from sqlite_utils import Database
+
+    connection = sqlite3.connect(home.database, isolation_level=None)
+    migrations.apply(Database(connection), stop_before="version_3")
+    connection.close()
+    other = Home(root=tmp_path / "other", chosen=True)
+    other.make()
+    salts = []
+    for place in (home, home, other):
+        store = open_store(place)
+        salts.append(home_salt(store))
+        store.close()
+    assert salts[0] == salts[1] != salts[2]
+    assert all(re.fullmatch(r"[0-9a-f]{32}", salt) for salt in salts)

@@ -3,6 +3,7 @@
 from typing import Any
 
 import msgspec
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -58,6 +59,35 @@ def test_two_columns_are_two_findings() -> None:
     """Two matches on one line are not the same, and have different ids."""
     kept = deduplicate([_finding(column=5), _finding(column=9)]).kept
     assert len({finding.id for finding in kept}) == 2
+
+
+def test_one_result_told_in_two_formats_is_one_finding() -> None:
+    """One format names the resource, the other phrases the message its own way: both stay."""
+    told = _finding("a.json", "checkov", target="aws_x.y", snippet="a = 1")
+    retold = _finding("a.sarif", "checkov", message="No: a", column=1, snippet="  a = 1\n  b")
+    (kept,), duplicates, _ = deduplicate([told, retold])
+    assert len(duplicates) == 1
+    assert (kept.target, kept.column) == ("aws_x.y", 1)
+    assert {source.member for source in kept.sources} == {"a.json", "a.sarif"}
+
+
+@pytest.mark.parametrize(
+    "others",
+    [
+        [{"member": "b", "message": "other"}, {"member": "b", "message": "more"}],
+        [{"member": "a", "message": "other"}],
+        [{"member": "b", "message": "other", "target": "z"}],
+        [{"member": "b", "message": "other", "column": 9}],
+        [{"member": "b", "message": "other", "snippet": "y()"}],
+        [{"member": "b", "message": "other", "rule": "r2"}],
+        [{"member": "b", "message": "other", "tool": "checkov"}],
+    ],
+)
+def test_what_may_be_two_results_stays_apart(others: list[dict[str, Any]]) -> None:
+    """Two in one file, or two whose resource, column, code, rule or tool differ, are two."""
+    first = _finding("a", target="x", column=1, snippet="x()")
+    findings = [first, *(_finding(**other) for other in others)]
+    assert len(deduplicate(findings).kept) == len(findings)
 
 
 def test_fingerprints_join_across_files_only() -> None:

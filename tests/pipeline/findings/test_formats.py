@@ -140,6 +140,18 @@ def test_trivy_ignored_findings_are_suppressed(read: Read, sample: Sample) -> No
     assert read(scan).findings[0].suppression == "ignored: not used"
 
 
+def test_trivy_licences_are_no_findings(read: Read, sample: Sample) -> None:
+    """Neither a licence nor one that was ignored counts, and neither is an error."""
+    scan = sample("trivy-json")
+    count = read(scan).report.findings
+    licence = {"Severity": "HIGH", "Category": "restricted", "PkgName": "pad", "Name": "GPL-3.0"}
+    ignored = {"Type": "license", "Status": "ignored", "Finding": licence}
+    scan["Results"].append({"Target": "OS Packages", "Class": "license", "Licenses": [licence]})
+    scan["Results"][0]["ExperimentalModifiedFindings"] = [ignored]
+    parsed = read(scan)
+    assert (parsed.report.findings, parsed.rejected) == (count, ())
+
+
 def test_checkov(read: Read, sample: Sample) -> None:
     """Failed checks are findings, skipped ones suppressed, passed ones nothing."""
     parsed = read(sample("checkov-json"))
@@ -157,10 +169,16 @@ def test_checkov_that_checked_nothing(read: Read) -> None:
     assert (parsed.report.kind, parsed.report.tool) == (FileKind.EMPTY, "checkov")
 
 
+def test_checkov_of_several_frameworks(read: Read, sample: Sample) -> None:
+    """A framework that checked nothing leaves its bare summary, also as the first of the list."""
+    bare = {"passed": 0, "failed": 0, "checkov_version": "3.2.1"}
+    assert read([bare, *sample("checkov-json")]).report.findings == 2
+
+
 def test_gitleaks(read: Read, sample: Sample) -> None:
     """A leak keeps its place and line; the secret, the author and the message stay behind."""
     found = read(sample("gitleaks-json")).findings[0]
-    assert found.snippet == 'key = "<secret:generic-api-key:1>"'
+    assert found.snippet == 'key = "<secret:generic-api-key:00000000>"'
     assert (found.path, found.line, found.column) == ("conf/app.yml", 7, 5)
     assert found.fingerprints["commitSha"] == "0123abcd"
 
@@ -176,7 +194,96 @@ def test_gitleaks_seven(read: Read) -> None:
         "author": "Jane Doe",
     }
     found = read([leak]).findings[0]
-    assert (found.snippet, found.line) == ("k = <secret:old-rule:1>", 3)
+    assert (found.snippet, found.line) == ("k = <secret:old-rule:00000000>", 3)
+
+
+def test_gitleaks_that_masks(read: Read, sample: Sample) -> None:
+    """What `--redact` leaves is no secret that would be hidden in every other text."""
+    (leak,) = sample("gitleaks-json")
+    masked = leak | {"Secret": "REDACTED", "Match": "REDACTED", "Description": "It is redacted"}
+    partly = leak | {"Secret": "plan...", "Match": "plan..."}
+    other = leak | {"Description": "REDACTED, or plan..."}
+    assert read([masked, partly, other]).findings[2].message == "REDACTED, or plan..."
+
+
+@pytest.mark.parametrize(
+    ("analysis", "reason"),
+    [
+        (
+            {"GHSA-aaaa-bbbb-cccc": {"called": False}},
+            "the scanner found that the code is not called",
+        ),
+        ({"GHSA-aaaa-bbbb-cccc": {"called": False}, "CVE-2024-1111": {"called": True}}, None),
+        ({"GHSA-aaaa-bbbb-cccc": {"unimportant": True}}, "the distribution calls it unimportant"),
+        ({"GHSA-aaaa-bbbb-cccc": {"unimportant": False}}, None),
+        ({}, None),
+    ],
+)
+@pytest.mark.parametrize("key", ["experimentalAnalysis", "experimental_analysis"])
+def test_osv_that_looked_at_the_code(
+    read: Read, sample: Sample, key: str, analysis: dict[str, Any], reason: str | None
+) -> None:
+    """What OSV-Scanner itself leaves out of its table is suppressed."""
+    scan = sample("osv-json")
+    package = scan["results"][0]["packages"][0]
+    (first, *_) = package["vulnerabilities"]
+    package["groups"] = [{"ids": [first["id"]], key: _renamed(analysis, first["id"])}]
+    assert read(scan).findings[0].suppression == reason
+
+
+def _renamed(analysis: dict[str, Any], identifier: str) -> dict[str, Any]:
+    return {identifier if key.startswith("GHSA") else key: v for key, v in analysis.items()}
+
+
+def test_semgrep_fix_by_regex(read: Read, sample: Sample) -> None:
+    """An older version's `fix_regex` is an edit of the whole lines that it quotes."""
+    scan = sample("semgrep-json")
+    result = scan["results"][0]
+    extra = result["extra"]
+    extra.pop("fix", None)
+    result["start"], result["end"] = {"line": 4, "col": 9}, {"line": 5, "col": 3}
+    extra["lines"] = "    h = md5(\n      data)"
+    extra["fix_regex"] = {"regex": "md5", "replacement": "sha256", "count": 1}
+    (edit,) = read(scan).findings[0].edits
+    assert (edit.start_line, edit.start_column) == (4, 1)
+    assert (edit.end_line, edit.end_column) == (5, 12)
+    assert edit.text == "    h = sha256(\n      data)"
+    for broken in ({"regex": "(a+)+$"}, {"regex": None}, {"replacement": "md5"}, {"count": "x"}):
+        extra["fix_regex"] = {"regex": "md5", "replacement": "sha256"} | broken
+        assert len(read(scan).findings[0].edits) == ("count" in broken)
+    extra["lines"] = "one line of two"
+    assert read(scan).findings[0].edits == ()
+
+
+def test_zap_that_writes_a_single_one_bare(read: Read, sample: Sample) -> None:
+    """Version 2.7 makes its JSON of its XML: a list of one is no list."""
+    scan = sample("zap-json")
+    (site, *_) = scan["site"]
+    (alert, *_) = site["alerts"]
+    whole = read({**scan, "site": [{**site, "alerts": [alert]}]})
+    instances = alert["instances"]
+    bare = {**alert, "instances": instances[0]} if len(instances) == 1 else alert
+    assert read({**scan, "site": {**site, "alerts": bare}}).findings[0].url
+    assert len(whole.findings) == 1
+    assert read({**scan, "site": {**site, "alerts": alert}}).findings[0].rule == alert["alertRef"]
+
+
+@pytest.mark.parametrize(
+    ("name", "document"),
+    [
+        ("zap-api", {"alerts": [{"pluginId": "1", "alert": "X", "risk": "Low"}]}),
+        ("semgrep-api", {"findings": [{"id": 1, "rule_name": "x", "repository": {}}]}),
+        ("tfsec-json", {"results": [{"long_id": "a", "rule_provider": "aws"}]}),
+        ("zizmor-json", [{"ident": "a", "determinations": {}, "locations": []}]),
+        ("detect-secrets-baseline", {"version": "1", "plugins_used": [], "results": {}}),
+        ("brakeman-json", {"scan_info": {}, "warnings": []}),
+        ("trivy-operator-report", {"apiVersion": "a/v1", "kind": "X", "report": {}}),
+    ],
+)
+def test_other_shapes_are_named(read: Read, name: str, document: Any) -> None:
+    """A scan in a shape that is not read is told by its name, not passed over in silence."""
+    report = read(document).report
+    assert (report.kind, report.format) == (FileKind.UNSUPPORTED, name)
 
 
 @pytest.mark.parametrize(

@@ -2,19 +2,14 @@
 
 import re
 
-from hypothesis import example, given, settings
+import pytest
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from secdaemon.pipeline.findings.innocent import is_digest, is_innocent
 from secdaemon.pipeline.findings.redact import Redactor, neutralise
-from secdaemon.pipeline.findings.secret_rules import (
-    ROOTS,
-    RULES,
-    RUN,
-    SecretRule,
-    is_secret,
-    rules_for,
-)
+from secdaemon.pipeline.findings.secret_marks import ROOTS, RUN, rules_for
+from secdaemon.pipeline.findings.secret_rules import RULES, SecretRule, is_secret
 
 _VALUES = (
     *("aB3dE5gH7jK9mN1pQ2sT4vW6yZ8bC0fGhJkLmNpQ", "hunter22x", "0123456789abcdef" * 4, "a.b-c_d"),
@@ -65,6 +60,7 @@ _AROUND = (
         '="',
     ),
     "services/",
+    "@example.org",
 )
 _PIECE = st.one_of(
     st.sampled_from(_MARKS),
@@ -76,6 +72,7 @@ _PIECE = st.one_of(
     st.text(max_size=3),
 )
 _TEXTS = st.lists(_PIECE, max_size=14).map("".join)
+_SURROUNDINGS = st.just("") | st.sampled_from(("the ", "x-", " word", "\n", ".")) | _TEXTS
 
 
 class _Slow(Redactor):
@@ -115,6 +112,25 @@ def test_innocent_texts_stay_as_they_are(text: str) -> None:
         assert not any(rule.pattern.search(text) for rule in RULES if _is_hit(rule, text))
 
 
+_ASCII = st.characters(min_codepoint=32, max_codepoint=126)
+_MATCHES = st.sampled_from(RULES).flatmap(
+    lambda rule: st.from_regex(rule.pattern, alphabet=_ASCII).map(lambda text: (rule, text))
+)
+
+
+@pytest.mark.slow
+@settings(max_examples=1000, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(_MATCHES, _SURROUNDINGS, _SURROUNDINGS)
+def test_no_match_of_any_rule_is_innocent(
+    made: tuple[SecretRule, str], before: str, after: str
+) -> None:
+    """Whatever a rule's pattern matches, in any surroundings, is not called innocent."""
+    rule, text = made
+    around = f"{before}{text}{after}"
+    if rule.pattern.search(around):
+        assert not is_innocent(around)
+
+
 def _is_hit(rule: SecretRule, text: str) -> bool:
     return any(is_secret(rule, _value(match)) for match in rule.pattern.finditer(text))
 
@@ -139,6 +155,34 @@ def test_hashes_are_no_secrets(digest: str) -> None:
     assert not any(rule.pattern.search(digest) for rule in RULES)
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "@app.route('/items') returns value < limit and items[0] of std::vector",
+        "the password of a user stands in the code",
+        "risk_score_of_the_model, task_results_list and disk_usage_in_bytes: 12",
+        "session.commit() in https://example.org/docs/sessions",
+    ],
+)
+def test_common_code_is_innocent(text: str) -> None:
+    """Decorators, comparisons, long names and words without a value need no closer look."""
+    assert is_innocent(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("a\x1b[31mb", "a\u202eb", "\ud800", "caf\u00e9", "a\rb"),
+        *("mail jane@example.org", "https://user:word@host/", "/home/jane/x", "C:\\Users\\jane"),
+        *("<|im_start|>", "</s>", "[/INST]", "<<SYS>>", "\n ::error file=x", "::add-mask::x"),
+        *("password: hunter", "<password>hunter</password>", "Bearer abcdefghijklmnop"),
+    ],
+)
+def test_what_acts_or_names_is_not_innocent(text: str) -> None:
+    """Acting characters, people, tokens and names with a value are looked at closely."""
+    assert not is_innocent(text)
+
+
 def test_the_table_keeps_its_promises() -> None:
     """Marks hold a root, rules of a run have patterns in one case; neither is silently broken."""
     for rule in RULES:
@@ -150,9 +194,10 @@ def test_the_table_keeps_its_promises() -> None:
 
 def test_many_known_secrets_are_hidden() -> None:
     """More literals than are tried one by one are found by how they begin, the longest first."""
-    memory = Redactor()
-    for number in range(200):
-        memory.placeholder("k", f"open-sesame-{number}", everywhere=True)
-    assert memory.known == 200
-    assert memory.redact("with open-sesame-150!") == "with <secret:k:151>!"
-    assert memory.redact("with open-sesame-1!") == "with <secret:k:2>!"
+    memory = Redactor(b"salt")
+    names = [
+        memory.placeholder("k", f"open-sesame-{number}", everywhere=True) for number in range(200)
+    ]
+    assert memory.known == len(set(names)) == 200
+    assert memory.redact("with open-sesame-150!") == f"with {names[150]}!"
+    assert memory.redact("with open-sesame-1!") == f"with {names[1]}!"

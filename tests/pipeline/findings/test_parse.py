@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -11,8 +12,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from secdaemon.pipeline.findings.model import FileKind
-from secdaemon.pipeline.findings.parse import parse_folder
+from secdaemon.pipeline.findings.model import Category, FileKind
+from secdaemon.pipeline.findings.parse import parse_folder, secrets_of
 
 Sample = Callable[[str], Any]
 Write = Callable[[str, Any], Path]
@@ -57,9 +58,23 @@ def test_a_finding_line(folder: Path) -> None:
 
 
 def test_the_same_folder_gives_the_same_bytes(folder: Path) -> None:
-    """Parsing twice gives the same, secrets' numbers included."""
-    first, second = (msgspec.json.encode(parse_folder(folder)) for _ in range(2))
-    assert first == second
+    """Parsing twice gives the same, secrets' ids included; only they depend on the home's salt."""
+    first, second, other = (
+        msgspec.json.encode(parse_folder(folder, salt)).decode() for salt in (b"a", b"a", b"b")
+    )
+    assert first == second != other
+    assert re.sub(r":\d{8}>", ">", first) == re.sub(r":\d{8}>", ">", other)
+
+
+def test_the_secrets_of_some_members(folder: Path, sample: Sample) -> None:
+    """They are known again from the files that name them, under the same placeholders."""
+    found = parse_folder(folder, b"salt")
+    secret = [f for f in found.kept if f.category is Category.SECRET and f.tool == "gitleaks"]
+    members = {source.member for finding in secret for source in finding.sources}
+    memory = secrets_of(folder, members, b"salt")
+    value = sample("gitleaks-json")[0]["Secret"]
+    assert memory.redact(f'key = "{value}"') == secret[0].snippet
+    assert secrets_of(folder, set(), b"salt").known == 0
 
 
 def test_a_secret_is_hidden_in_files_before_it(folder: Path, write: Write, sample: Sample) -> None:
@@ -72,7 +87,7 @@ def test_a_secret_is_hidden_in_files_before_it(folder: Path, write: Write, sampl
     found = parse_folder(folder)
     out = msgspec.json.encode(found).decode()
     assert "planted" not in out
-    assert "<secret:generic-api-key:1>" in out
+    assert "<secret:generic-api-key:00000000>" in out
 
 
 def test_nothing_outside_is_read(tmp_path: Path, write: Write, sample: Sample) -> None:

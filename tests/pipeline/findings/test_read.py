@@ -1,6 +1,7 @@
 """What a file is: recognised by its content, never lost in silence, never fatal."""
 
 import codecs
+import gc
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -16,6 +17,74 @@ from secdaemon.pipeline.findings.redact import Redactor
 
 SAMPLES = {path.stem: path for path in (Path(__file__).parent / "samples").glob("*.json")}
 SCANS = {name: json.loads(path.read_text(encoding="utf-8")) for name, path in SAMPLES.items()}
+_LEAK = {"rule": "r", "offender": "planted-99", "line": "k = planted-99", "file": "a", "tags": ""}
+_IGNORED = {"Type": "vulnerability", "Status": "ignored", "Finding": {"VulnerabilityID": "CVE-1"}}
+_TARGET = {
+    "Target": "a (debian 12)",
+    "Class": "os-pkgs",
+    "Vulnerabilities": [
+        {"VulnerabilityID": "CVE-2024-1111", "PkgName": "pad", "CVSS": {"nvd": {}}}
+    ],
+    "ExperimentalModifiedFindings": [_IGNORED],
+    "Licenses": [{"Name": "MIT"}],
+}
+_SEMGREP = {
+    "check_id": "a.b",
+    "path": "a.py",
+    "start": {"line": 1, "col": 2},
+    "end": {"line": 1, "col": 9},
+    "extra": {
+        "message": "m",
+        "lines": "foo(a)",
+        "fix_regex": {"regex": "foo", "replacement": "bar", "count": 1},
+        "metadata": {"sca-fix-versions": [{"pad": "2"}]},
+        "sca_info": {"dependency_match": {"found_dependency": {"package": "pad"}}},
+        "dataflow_trace": {
+            "taint_source": ["CliLoc", [{"path": "a.py", "start": {"line": 1}}, "a"]]
+        },
+    },
+}
+_OSV = {
+    "package": {"name": "pad", "version": "1", "ecosystem": "npm"},
+    "vulnerabilities": [
+        {"id": "GHSA-1", "severity": [{"type": "CVSS_V4", "score": "CVSS:4.0/AV:N"}]}
+    ],
+    "groups": [{"ids": ["GHSA-1"], "experimental_analysis": {"GHSA-1": {"called": False}}}],
+}
+_RUN = {
+    "tool": {
+        "driver": {"name": "T"},
+        "extensions": [{"rules": [{"id": "R", "relationships": []}]}],
+    },
+    "taxonomies": [{"name": "CWE", "guid": "g", "taxa": [{"id": "79", "guid": "t"}]}],
+    "results": [
+        {
+            "ruleIndex": 0,
+            "rule": {"toolComponent": {"index": 0}},
+            "message": {"id": "default", "arguments": ["x"]},
+            "taxa": [{"index": 0, "toolComponent": {"index": 0, "guid": "g"}}],
+            "fixes": [{"artifactChanges": [{"replacements": [{"deletedRegion": {}}]}]}],
+            "suppressions": [{"kind": "external", "status": "accepted"}],
+            "baselineState": "absent",
+        }
+    ],
+}
+OTHER_SHAPES: dict[str, Any] = {
+    "trivy-list": [_TARGET],
+    "trivy-kubernetes": {"ClusterName": "c", "Resources": [{"Kind": "Pod", "Results": [_TARGET]}]},
+    "gitleaks-7": [_LEAK],
+    "semgrep-older": {"results": [_SEMGREP], "errors": [], "version": "0"},
+    "osv-2": {"results": [{"source": {"path": "a", "type": "lockfile"}, "packages": [_OSV]}]},
+    "sarif-references": {"version": "2.1.0", "runs": [_RUN]},
+    "checkov-object": {"check_type": "t", "results": {"failed_checks": [{"check_id": "CKV_1"}]}},
+    "zap-bare": {
+        "@version": "2.7.0",
+        "site": {"alerts": {"pluginid": "1", "instances": {"uri": "u"}}},
+    },
+    "sarif-1": {"version": "1.0.0", "runs": [{"tool": {"name": "T"}, "results": []}]},
+    "zap-api": {"alerts": [{"pluginId": "1", "alert": "A"}]},
+}
+"""Shapes of other versions, as small as their parsers take them."""
 
 
 def _report(data: bytes) -> FileReport:
@@ -178,7 +247,8 @@ def _mutated(value: Any, path: tuple[Any, ...], change: Callable[[Any], Any]) ->
 @st.composite
 def _mutants(draw: st.DrawFn) -> Any:
     """A sample with up to four of its values replaced, doubled or emptied."""
-    scan = SCANS[draw(st.sampled_from(sorted(SCANS)))]
+    known = SCANS | OTHER_SHAPES
+    scan = known[draw(st.sampled_from(sorted(known)))]
     for _ in range(draw(st.integers(1, 4))):
         path = draw(st.sampled_from(_paths(scan)))
         replacement = draw(_VALUES)
@@ -194,6 +264,32 @@ def _mutants(draw: st.DrawFn) -> Any:
 
 def _conserved(parsed: Parsed) -> bool:
     return parsed.report.findings == len(parsed.findings) + len(parsed.rejected)
+
+
+@pytest.mark.parametrize(
+    ("suite", "tool"),
+    [
+        ('disabled="0" name="semgrep results" tests="7"', "semgrep"),
+        ('name="bandit" tests="12"', "bandit"),
+        ('name="terraform scan" tests="3"', "checkov"),
+        ('name="app.LoginTest" tests="3"', None),
+    ],
+)
+def test_a_scanners_junit_is_told_from_a_test_runs(suite: str, tool: str | None) -> None:
+    """Scanners write JUnit's XML too; a test run's is no scan."""
+    text = f'<?xml version="1.0"?>\n<testsuites><testsuite {suite}/></testsuites>'
+    report = _report(text.encode())
+    assert report.tool == tool
+    assert report.kind is (FileKind.UNSUPPORTED if tool else FileKind.NOT_A_SCAN)
+
+
+@pytest.mark.parametrize("name", sorted(OTHER_SHAPES))
+def test_shapes_of_other_versions_are_known(name: str) -> None:
+    """Each is read, or named as one that is not, by the name that it has here."""
+    report = _report(json.dumps(OTHER_SHAPES[name]).encode())
+    assert report.format is not None
+    assert report.format.partition("-")[0] == name.partition("-")[0]
+    assert report.kind in {FileKind.OK, FileKind.UNSUPPORTED}
 
 
 @settings(max_examples=400, suppress_health_check=[HealthCheck.too_slow], deadline=None)
@@ -227,3 +323,60 @@ def test_numbers_out_of_range(value: str, name: str) -> None:
     parsed = read_bytes(text.encode(), "m", Redactor())
     assert _conserved(parsed)
     assert parsed.report.findings == 1
+
+
+@pytest.mark.parametrize("where", ["", '"tool": {%s}', '"tool": {"driver": {%s}}'])
+def test_half_characters_in_names(where: str) -> None:
+    """Half a character in a member's name costs neither the file nor what stands beside it."""
+    odd = r'"\ud800": 1, "name": "T"'
+    head = where % odd if where else odd
+    text = f'{{"version": "2.1.0", "runs": [{{{head}, "results": [{{"ruleId": "a"}}]}}]}}'
+    assert read_bytes(text.encode(), "m", Redactor()).report.findings == 1
+
+
+@pytest.mark.parametrize("junk", ['"rules": [{"id": 7}, 3, null]', '"rules": {}', '"rules": null'])
+def test_odd_rules_cost_nothing_else(junk: str) -> None:
+    """Rules that are none, or have a number for a name, leave the results as they are."""
+    driver = f'{{"name": "T", {junk}}}'
+    text = (
+        f'{{"version": "2.1.0", "runs": [{{"tool": {{"driver": {driver}, "extensions": [1]}},'
+        '"results": [{"ruleId": "7", "ruleIndex": 1, "message": {"text": "m"}}]}]}'
+    )
+    found = read_bytes(text.encode(), "m", Redactor()).findings
+    assert [(one.tool, one.rule, one.message) for one in found] == [("t", "7", "m")]
+
+
+def test_large_files_give_what_small_ones_give(
+    tmp_path: Path, result: Callable[..., dict[str, Any]], sarif: Callable[..., dict[str, Any]]
+) -> None:
+    """A file that is mapped and let go of while it is read has the findings of its bytes."""
+    results = [result(line=n, message={"text": f"m{n} " * 40}) for n in range(1, 10_000)]
+    path = tmp_path / "large.sarif"
+    path.write_text(json.dumps(sarif(*results)), encoding="utf-8")
+    data = path.read_bytes()
+    assert len(data) > 2 * 2**20
+    found = read_file(path, "m")
+    assert found == read_bytes(data, "m", Redactor())
+    assert [one.line for one in found.findings] == list(range(1, 10_000))
+
+
+def test_the_collector_runs_again() -> None:
+    """Reading leaves the garbage collector as it was, also after a file that cannot be read."""
+    for was_on in (True, False):
+        (gc.enable if was_on else gc.disable)()
+        try:
+            _report(b'{"version": "2.1.0", "runs": [')
+            assert gc.isenabled() is was_on
+        finally:
+            gc.enable()
+
+
+@pytest.mark.parametrize("before", [0, 1, 65_530, 65_535, 65_536, 131_071])
+def test_characters_across_pieces(before: int) -> None:
+    """A character of several bytes is whole wherever it stands, and half of one is told."""
+    head = b'{"version": "2.1.0", "x": "' + b"a" * before
+    whole = head + '\U0001f600"}'.encode()
+    assert _report(whole).kind is not FileKind.UNREADABLE
+    half = _report(head + b'\xf0\x9f"}')
+    assert half.error is not None
+    assert "neither UTF-8 nor UTF-16" in half.error

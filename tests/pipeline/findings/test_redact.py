@@ -1,5 +1,6 @@
 """Secrets, personal traces and acting characters in texts."""
 
+import re
 import string
 
 import pytest
@@ -43,13 +44,13 @@ def test_token_families_are_replaced(kind: str, token: str, around: str) -> None
     """A token of a known family leaves no part of itself, in whatever it stands."""
     found = redact(around.format(token))
     assert token[-12:] not in found
-    assert f"<secret:{kind}:1>" in found
+    assert f"<secret:{kind}:00000000>" in found
 
 
 def test_a_private_key_is_replaced_with_its_body() -> None:
     """The whole block goes, and a block that is cut off goes as far as it is there."""
     block = "-----BEGIN RSA PRIVATE KEY-----\nMIIB" + _tail(60) + "\n-----END RSA PRIVATE KEY-----"
-    assert redact(f"x\n{block}\ny") == "x\n<secret:private-key:1>\ny"
+    assert redact(f"x\n{block}\ny") == "x\n<secret:private-key:00000000>\ny"
     assert _tail(60) not in redact(block[:80])
 
 
@@ -108,20 +109,37 @@ def test_people_are_left_out() -> None:
     assert redact("file:///Users/jane/p/x.kt") == "file://~/p/x.kt"
 
 
-def test_one_value_has_one_number_in_one_artifact() -> None:
-    """The same value is recognisable, another one is told apart, and neither can be read."""
-    memory = Redactor()
+def test_one_value_has_one_name_in_one_home() -> None:
+    """Whatever was met before it, a value has the same placeholder, and another value another."""
     first, second = TOKENS[1][1], "ghp_" + _tail(36)[::-1]
-    assert memory.redact(first) == "<secret:github-token:1>"
-    assert memory.redact(f"{second} {first}") == "<secret:github-token:2> <secret:github-token:1>"
+    one = [Redactor(b"salt").redact(token) for token in (first, second)]
+    assert one[0] != one[1]
+    assert all(re.fullmatch(r"<secret:github-token:\d{8}>", name) for name in one)
+    assert Redactor(b"salt").redact(f"{second} {first}") == f"{one[1]} {one[0]}"
+
+
+def test_another_home_has_another_name() -> None:
+    """A placeholder tells nothing to who does not know the salt, and without a salt nothing at all."""
+    token = TOKENS[0][1]
+    names = {Redactor(bytes([home]) * 16).redact(token) for home in range(20)}
+    assert len(names) == 20
+    assert redact(token) == "<secret:aws-access-key:00000000>"
+
+
+def test_the_id_is_the_value_s_whoever_names_its_kind() -> None:
+    """A secret that a scanner names and the detector finds elsewhere is seen to be one."""
+    token = TOKENS[0][1]
+    named = Redactor(b"salt").placeholder("Some Scanner's Rule", token)
+    assert named.split(":")[1] == "some-scanner-s-rule"
+    assert named.split(":")[2] == Redactor(b"salt").redact(token).split(":")[2]
 
 
 def test_what_a_secret_scanner_names_is_hidden_everywhere() -> None:
     """A bare secret is replaced in texts that were redacted before it was known, too."""
-    memory = Redactor()
+    memory = Redactor(b"salt")
     assert memory.redact("the gate opens with open-sesame-9") == "the gate opens with open-sesame-9"
     placeholder = memory.placeholder("Generic API key", "open-sesame-9", everywhere=True)
-    assert placeholder == "<secret:generic-api-key:1>"
+    assert re.fullmatch(r"<secret:generic-api-key:\d{8}>", placeholder)
     assert (
         memory.redact("the gate opens with open-sesame-9") == f"the gate opens with {placeholder}"
     )
@@ -169,6 +187,8 @@ def test_twice_is_once(text: str) -> None:
     """Redacting what is redacted changes nothing, and no acting character is left."""
     once = redact(text)
     assert redact(once) == once
+    salted = Redactor(b"salt").redact(text)
+    assert redact(salted) == salted == Redactor(b"other").redact(salted)
     assert "\x1b" not in once
     assert "\u202e" not in once
     assert "<|im_start|>" not in once

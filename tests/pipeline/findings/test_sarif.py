@@ -125,10 +125,7 @@ def test_fixes_and_flows(read: Read, sarif: Make, result: Make) -> None:
     region = {"startLine": 2, "startColumn": 3, "endColumn": 8}
     change = {
         "artifactLocation": {"uri": "a.py"},
-        "replacements": [
-            {"deletedRegion": region, "insertedContent": {"text": "safe()"}},
-            {"deletedRegion": {"charOffset": 5}},
-        ],
+        "replacements": [{"deletedRegion": region, "insertedContent": {"text": "safe()"}}],
     }
     more = {
         "fixes": [{"artifactChanges": [change]}, {"artifactChanges": [change, change]}],
@@ -138,6 +135,40 @@ def test_fixes_and_flows(read: Read, sarif: Make, result: Make) -> None:
     place = {"start_line": 2, "start_column": 3, "end_line": 2, "end_column": 8}
     assert found.edits == (Edit(path="a.py", text="safe()", **place),)
     assert found.flow == ("a.py:2",)
+
+
+def test_half_a_fix_is_none(read: Read, sarif: Make, result: Make) -> None:
+    """Where one edit cannot be read, the others alone would be another fix."""
+    first = {"deletedRegion": {"startLine": 2}, "insertedContent": {"text": "x"}}
+    for other in ({"deletedRegion": {"charOffset": 5}}, {"insertedContent": {"text": "y"}}):
+        change = {"artifactLocation": {"uri": "a.py"}, "replacements": [first, other]}
+        log = sarif(result(fixes=[{"artifactChanges": [change]}]))
+        assert read(log).findings[0].edits == ()
+
+
+@pytest.mark.parametrize(
+    "reference",
+    [
+        {"id": "79", "toolComponent": {"name": "CWE"}},
+        {"index": 1, "toolComponent": {"index": 1}},
+        {"guid": "t-79", "toolComponent": {"guid": "c-cwe"}},
+        {"id": "CWE-79", "toolComponent": {"guid": "c-cwe"}},
+    ],
+)
+def test_a_taxon_is_known_by_any_of_its_names(
+    read: Read, sarif: Make, result: Make, reference: dict[str, Any]
+) -> None:
+    """Results and rules name CWEs by id, index or guid, of a taxonomy by name, index or guid."""
+    taxa = [{"id": "22"}, {"id": "79", "guid": "t-79"}]
+    known = [{"name": "OWASP", "taxa": taxa}, {"name": "CWE", "guid": "c-cwe", "taxa": taxa}]
+    log = sarif(result(taxa=[reference]), taxonomies=known)
+    assert read(log).findings[0].cwes == ("CWE-79",)
+    log = sarif(result("r1"), taxonomies=known)
+    rule = {"id": "r1", "relationships": [{"target": reference}]}
+    log["runs"][0]["tool"]["driver"]["rules"].append(rule)
+    assert read(log).findings[0].cwes == ("CWE-79",)
+    elsewhere = {**reference, "toolComponent": {"name": "OWASP", "index": 0}}
+    assert read(sarif(result(taxa=[elsewhere]), taxonomies=known)).findings[0].cwes == ()
 
 
 @pytest.mark.parametrize(
@@ -207,8 +238,8 @@ def test_secrets_stay_behind(read: Read, sarif: Make, result: Make) -> None:
     out = msgspec.json.encode(parsed).decode()
     for planted in ("planted-sarif-secret-5", "jane", "hash-of-secret"):
         assert planted not in out
-    assert parsed.findings[0].snippet == "<secret:api-key:1>"
-    assert parsed.findings[1].message == "calls f(<secret:api-key:1>)"
+    assert parsed.findings[0].snippet == "<secret:api-key:00000000>"
+    assert parsed.findings[1].message == "calls f(<secret:api-key:00000000>)"
 
 
 def test_what_the_scanner_says_about_itself(read: Read, sarif: Make) -> None:

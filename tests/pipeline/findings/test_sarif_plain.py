@@ -42,7 +42,15 @@ _REGIONS = st.fixed_dictionaries(
     },
 )
 _PRINTS = st.dictionaries(st.sampled_from(["primary", "email", "x" * 120]), _TEXTS, max_size=2)
+_STEPS = st.fixed_dictionaries(
+    {
+        "artifactLocation": st.fixed_dictionaries({"uri": _URIS}),
+        "region": st.fixed_dictionaries({}, optional={"startLine": _NUMBERS}),
+    }
+).map(lambda place: {"location": {"physicalLocation": place}})
+_THREADS = st.lists(st.fixed_dictionaries({}, optional={"locations": st.lists(_STEPS)}), max_size=2)
 _COMMON = {
+    "codeFlows": st.lists(st.fixed_dictionaries({"threadFlows": _THREADS}), max_size=2),
     "ruleId": st.sampled_from(["A", "A", "B", "CWE-79", "CVE-2024-1", "x.secrets.y", "CKV_AWS_1"]),
     "ruleIndex": st.sampled_from([0, 1, 5, -1]),
     "level": st.sampled_from(["error", "note", "odd"]),
@@ -67,7 +75,9 @@ def _results(draw: st.DrawFn) -> dict[str, Any]:
         "locations": [{"physicalLocation": place}],
         **draw(st.fixed_dictionaries({}, optional=_COMMON)),
     }
-    odd = st.sampled_from(["none", "none", "result", "region", "context", "place", "argument"])
+    odd = st.sampled_from(
+        ["none", "none", "result", "region", "context", "place", "argument", "flow"]
+    )
     for how in draw(st.lists(odd, max_size=2)):
         if how == "result":
             result[draw(st.sampled_from(_ODD_NAMES))] = draw(_ANY)
@@ -78,6 +88,9 @@ def _results(draw: st.DrawFn) -> dict[str, Any]:
             place["contextRegion"] = {"startLine": 2, "snippet": draw(_SNIPPETS)}
         elif how == "place":
             place[draw(st.sampled_from(["region", "artifactLocation"]))] = draw(_ANY)
+        elif how == "flow":
+            step = draw(st.sampled_from([{}, {"location": {}}, {"location": {"id": 1}}, None]))
+            result["codeFlows"] = [{"threadFlows": [{"locations": [step]}]}]
         elif isinstance(result["message"], dict):
             result["message"] |= {"arguments": ["x"], "markdown": "*x*"}
     return result
@@ -154,7 +167,7 @@ def test_a_secret_named_late_is_hidden_in_what_came_first(
     data = json.dumps({"version": "2.1.0", "runs": [run]}).encode()
     parsed = read_bytes(data, "m", Redactor())
     assert "planted" not in msgspec.json.encode(parsed).decode()
-    assert parsed.findings[0].message == "calls f(<secret:api-key:1>)"
+    assert parsed.findings[0].message == "calls f(<secret:api-key:00000000>)"
 
 
 def test_too_many_results_are_refused() -> None:

@@ -1,6 +1,8 @@
 """Scores, severities and identifiers, against published values."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from secdaemon.pipeline.findings.cvss import base_score, vector_of
 from secdaemon.pipeline.findings.identifiers import (
@@ -27,14 +29,36 @@ from secdaemon.pipeline.findings.severity import from_score, worst
         ("AV:N/AC:L/Au:N/C:C/I:C/A:C", 10.0),
         ("(AV:N/AC:L/Au:N/C:N/I:N/A:C)", 7.8),
         ("AV:L/AC:H/Au:N/C:C/I:C/A:C", 6.2),
-        ("CVSS:4.0/AV:N/AC:L/AT:N/PR:N/UI:N/VC:N/VI:N/VA:H/SC:N/SI:N/SA:N", None),
+        ("CVSS:4.0/AV:N/AC:L/AT:N/PR:N/UI:N/VC:N/VI:N/VA:H/SC:N/SI:N/SA:N", 8.7),
+        ("CVSS:4.0/AV:N/AC:L/AT:N/PR:N/UI:N/VC:H/VI:H/VA:H/SC:H/SI:H/SA:H", 10.0),
+        ("CVSS:4.0/AV:N/AC:L/AT:N/PR:N/UI:A/VC:N/VI:N/VA:N/SC:L/SI:L/SA:N", 5.1),
+        ("CVSS:4.0/AV:L/AC:L/AT:N/PR:L/UI:N/VC:N/VI:N/VA:N/SC:N/SI:N/SA:N", 0.0),
+        ("CVSS:4.0/AV:N/AC:L/AT:N/PR:N/UI:N/VC:H/VI:H/VA:H/SC:N/SI:N/SA:N/E:P", 8.9),
+        ("CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:U/C:H/I:H/A:H/E:P/RL:O", 9.8),
+        ("CVSS:4.0/AV:N/AC:L", None),
+        ("CVSS:3.1/" + "AV:N/" * 100, None),
         ("CVSS:3.1/AV:N", None),
         ("CVSS:3.1/AV:X/AC:L/PR:N/UI:N/S:U/C:H/I:H/A:H", None),
     ],
 )
 def test_base_scores(vector: str, score: float | None) -> None:
-    """The examples of the v3.1 and v2 documents and of NVD get their published scores."""
+    """The examples of the documents and of NVD get their published scores."""
     assert base_score(vector_of(vector)) == score
+
+
+@given(
+    st.one_of(
+        st.text(max_size=60),
+        st.lists(st.sampled_from(["AV:N", "Au:N", "C:H", "VC:H", "S:U", ":", "E:P", ""])).map(
+            "/".join
+        ),
+    ),
+    st.sampled_from(["", "CVSS:2.0/", "CVSS:3.1/", "CVSS:4.0/"]),
+)
+def test_any_vector_has_a_score_or_none(text: str, prefix: str) -> None:
+    """Nothing that a scan puts in the place of a vector is an error."""
+    score = base_score(vector_of(prefix + text))
+    assert score is None or 0 <= score <= 10
 
 
 def test_text_that_is_no_vector() -> None:

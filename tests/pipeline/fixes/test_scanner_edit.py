@@ -101,3 +101,13 @@ def test_code_that_does_not_show_the_snippet_is_not_edited() -> None:
     applied = apply_edits(found, "something\nelse\nentirely\n")
     assert applied is not None
     assert applied.before == "    run(x)"
+
+
+@pytest.mark.parametrize("hidden", ["<secret:api-key:12345678>", "<email>"])
+def test_not_on_a_line_whose_columns_have_moved(hidden: str) -> None:
+    """Where something was hidden, the scanner's columns point elsewhere."""
+    snippet = f'    run("{hidden}", x)'
+    assert apply_edits(finding(edit("clean(x)", start=20, end=21), snippet=snippet), None) is None
+    code = f"import os\n\n{snippet}\nend()"
+    assert apply_edits(finding(edit("clean(x)", start=20, end=21)), code) is None
+    assert apply_edits(finding(edit("done()", line=4, start=1, end=6)), code) is not None

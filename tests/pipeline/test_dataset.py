@@ -1,0 +1,151 @@
+"""The data set of a run: the code around findings, and what makes two training sets the same."""
+
+import json
+import re
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from secdaemon.config.paths import Home
+from secdaemon.config.schema import Settings
+from secdaemon.daemon.intake import Offer, accept
+from secdaemon.daemon.jobs import make_job
+from secdaemon.pipeline.dataset import build
+from secdaemon.pipeline.examples import fingerprint
+from secdaemon.pipeline.interface import Job
+from secdaemon.pipeline.layout import RunFolder
+from secdaemon.pipeline.steps import parse
+from secdaemon.state.runs import get_run
+from secdaemon.state.store import open_store
+
+MakeZip = Callable[..., Path]
+# Neither is known to any rule of the detector: only the scanners say that they are secrets.
+PHRASE, WORD = "speak-friend-and-enter", "mellon-mellon"
+CODE = f"""import door
+
+def enter(request):
+    door.open("{PHRASE}")
+    run(request.args["command"])
+    door.say(
+        "{WORD}"
+    )
+"""
+
+
+def leak(secret: str, line: int, rule: str = "door-phrase") -> dict[str, Any]:
+    """Return a leak as Gitleaks 8 writes it."""
+    return {
+        "RuleID": rule,
+        "Description": "A phrase",
+        "StartLine": line,
+        "EndLine": line,
+        "Match": f'open("{secret}")',
+        "Secret": secret,
+        "File": "app.py",
+    }
+
+
+def semgrep() -> dict[str, Any]:
+    """Return a scan with a command injection and, below it, a secret that it quotes by its line."""
+    found = [("python.command-injection", 5, "run()"), ("secrets.mellon", 7, f'        "{WORD}"')]
+    results = [
+        {
+            "check_id": rule,
+            "path": "app.py",
+            "start": {"line": line, "col": 1},
+            "end": {"line": line, "col": 9},
+            "extra": {"message": f"{rule} at a place", "severity": "ERROR", "lines": lines},
+        }
+        for rule, line, lines in found
+    ]
+    return {"results": results, "errors": [], "version": "1.0"}
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Path:
+    """Return a repository with the code that was scanned."""
+    folder = tmp_path / "checkout"
+    folder.mkdir()
+    (folder / "app.py").write_text(CODE)
+    for args in (("init", "-q"), ("add", "."), ("commit", "-qm", "first")):
+        identity = ("-c", "user.name=T", "-c", "user.email=t@example.org")
+        subprocess.run(["git", "-C", str(folder), *identity, *args], check=True)
+    return folder
+
+
+@pytest.fixture
+def parsed(
+    home: Home, settings: Settings, make_zip: MakeZip, make_sarif: Callable[[str, int], str]
+) -> Callable[..., Job]:
+    """Return a maker of parsed runs: (members, checkout, home) -> the job of its next step."""
+
+    def make(members: dict[str, Any], source: Path | None = None, other: Home = home) -> Job:
+        other.make()
+        store = open_store(other)
+        texts = {name: json.dumps(value) for name, value in members.items()}
+        path = make_zip(other.root / "scan.zip", {**texts, "more.sarif": make_sarif("a", 8)})
+        at = str(source) if source else None
+        offer = Offer(path=path, kind="manual", remove=True, again=True, source_dir=at)
+        run = get_run(store, accept(store, other, settings, offer, 1_000.0).run)
+        job = make_job(store, other, settings, run, "light", 1_000.0)
+        parse(job, lambda _progress: None)
+        store.close()
+        return job
+
+    return make
+
+
+def test_the_code_around_hides_what_the_scanners_found(
+    parsed: Callable[..., Job], checkout: Path
+) -> None:
+    """A value that no rule knows is hidden in code too, under the name that the finding gives it."""
+    job = parsed({"leaks.json": [leak(PHRASE, 4)], "semgrep.json": semgrep()}, checkout)
+    examples = build(job).examples
+    text = msgspec.json.encode(examples).decode()
+    assert PHRASE not in text
+    assert WORD not in text
+    (question,) = (
+        e.messages[1].content
+        for e in examples
+        if "injection" in e.metadata["rule"] and e.metadata["tool"] == "semgrep"
+    )
+    assert "request.args" in question
+    with RunFolder(Path(job.run_dir)).findings.open() as lines:
+        found = [finding for line in lines if (finding := json.loads(line))["category"] == "secret"]
+    assert len(found) == 2
+    for finding in found:
+        assert finding["snippet"] in question
+
+
+def test_a_secret_that_only_moved_changes_no_training_data(parsed: Callable[..., Job]) -> None:
+    """Two runs of one home give a secret one name, in whatever order they meet it and others."""
+    first = parsed({"leaks.json": [leak(PHRASE, 4), leak(WORD, 4, "other-phrase")]})
+    second = parsed({"leaks.json": [leak(WORD, 4, "other-phrase"), leak(PHRASE, 4)]})
+    one, two = (build(job) for job in (first, second))
+    assert fingerprint(one.splits) == fingerprint(two.splits)
+
+
+def test_another_home_names_it_otherwise(
+    parsed: Callable[..., Job], home: Home, tmp_path: Path
+) -> None:
+    """Nobody who sees the data of two homes can tell that they hold the same secret."""
+    names = []
+    for place in (home, Home(root=tmp_path / "b", chosen=True)):
+        job = parsed({"leaks.json": [leak(PHRASE, 4)]}, None, place)
+        text = RunFolder(Path(job.run_dir)).findings.read_text(encoding="utf-8")
+        names += re.findall(r"<secret:door-phrase:\d{8}>", text)
+    assert len(names) == len(set(names)) == 2
+
+
+def test_an_unpacked_artifact_that_is_gone_is_unpacked_again(
+    parsed: Callable[..., Job], checkout: Path
+) -> None:
+    """The secrets are read from the archive, the one place that holds them."""
+    job = parsed({"leaks.json": [leak(PHRASE, 4)]}, checkout)
+    unpacked = RunFolder(Path(job.run_dir)).unpacked
+    unpacked.rename(unpacked.with_name("gone"))
+    assert PHRASE not in msgspec.json.encode(build(job).examples).decode()
