@@ -12,6 +12,9 @@ Share = Annotated[float, Meta(ge=0, le=1)]
 Rate = Annotated[float, Meta(gt=0, le=1)]
 Name = Annotated[str, Meta(min_length=1)]
 
+REPOSITORY = r"^(?:[A-Za-z0-9._-]|\{prefix\}|\{run_id\})+/(?:[A-Za-z0-9._-]|\{prefix\}|\{run_id\})+$"
+HOURS = r"^([01]\d|2[0-3]):[0-5]\d-([01]\d|2[0-3]):[0-5]\d$"
+
 EMBEDDED_BASE = "embedded:tiny"
 EMBEDDED_BASE_ID = "secdaemon/embedded-tiny"
 SOURCE_FILES = (".jsonl", ".ndjson", ".parquet")
@@ -57,6 +60,8 @@ class Repository(Section, frozen=True):
         "*checkov*",
     )
     checkout: Name | None = None
+    backfill: Positive = 1
+    id: Positive | None = None
 
 
 class Github(Section, frozen=True):
@@ -64,6 +69,10 @@ class Github(Section, frozen=True):
 
     api_url: Annotated[str, Meta(pattern=r"^https?://")]
     poll_seconds: Annotated[float, Meta(gt=0)]
+    timeout_seconds: Annotated[float, Meta(gt=0)]
+    max_download_bytes: Positive
+    max_wait_seconds: Annotated[float, Meta(gt=0)]
+    require_attestation: bool
     repositories: tuple[Repository, ...]
 
 
@@ -84,7 +93,14 @@ class Training(Section, frozen=True):
     max_seq_length: Annotated[int, Meta(ge=16)]
     mask_prompt: bool
     warmup_ratio: Share
+    schedule: Literal["constant", "cosine", "linear"]
+    weight_decay: Share
+    grad_accumulation_steps: Positive
     grad_checkpoint: bool
+    early_stopping: Positive | None
+    max_epochs: Annotated[float, Meta(gt=0)] | None
+    memory_gb: Annotated[float, Meta(gt=0)] | None
+    hostfile: Name | None
     seed: NotNegative
 
 
@@ -98,20 +114,30 @@ class Stage1(Section, frozen=True):
     max_examples: Positive | None
 
 
+Method = Literal["replay", "distillation", "ewc", "multitask", "curriculum"]
+
+
 class Stage2(Section, frozen=True):
-    """Training on the project's own findings."""
+    """Training on the project's own findings, and what keeps it from forgetting Stage 1."""
 
     iterations: Positive
     learning_rate: Rate
+    method: tuple[Method, ...]
     replay_ratio: Share
+    distillation_weight: Share
+    distillation_temperature: Annotated[float, Meta(gt=0)]
+    ewc_lambda: Annotated[float, Meta(ge=0)]
+    multitask_ratio: Annotated[float, Meta(ge=0, lt=1)]
     quality_weight_multiplier: Annotated[float, Meta(ge=1)]
 
 
 class Lora(Section, frozen=True):
     """The adapter's shape."""
 
+    type: Literal["lora", "dora"]
     rank: Positive
     scale: Annotated[float, Meta(gt=0)]
+    alpha: Annotated[float, Meta(gt=0)] | None
     dropout: Annotated[float, Meta(ge=0, lt=1)]
     layers: Positive
     target_modules: Annotated[tuple[Name, ...], Meta(min_length=1)]
@@ -131,13 +157,23 @@ class Retention(Section, frozen=True):
     """How much of Stage 1 must remain."""
 
     threshold: Share
+    bound: Literal["point", "ci_low"]
     when_undefined: Literal["hold", "pass"]
+    heal: bool
+    max_retrainings: NotNegative
 
 
 class Gates(Section, frozen=True):
     """What else must hold before a model is published."""
 
     improvement: bool
+    champion: bool
+    specialisation: bool
+    stage1_score: Share
+    stage2_score: Share
+    sequential_score: Share
+    overall_score: Share
+    category_score: Share
 
 
 class Publish(Section, frozen=True):
@@ -149,8 +185,8 @@ class Publish(Section, frozen=True):
     prefix: Name | None
     private: bool
     merged: bool
-    model_repo: Name
-    dataset_repo: Name
+    model_repo: Annotated[str, Meta(pattern=REPOSITORY)]
+    dataset_repo: Annotated[str, Meta(pattern=REPOSITORY)]
 
 
 class Schedule(Section, frozen=True):
@@ -161,6 +197,9 @@ class Schedule(Section, frozen=True):
     backoff_max_seconds: Seconds
     stalled_seconds: Annotated[float, Meta(gt=0)]
     nice: Annotated[int, Meta(ge=0, le=19)]
+    hours: Annotated[str, Meta(pattern=HOURS)] | None
+    on_ac_power_only: bool
+    min_battery_percent: Annotated[int, Meta(ge=0, le=100)] | None
 
 
 class Notify(Section, frozen=True):
@@ -189,6 +228,14 @@ class Settings(Section, frozen=True):
 
     def __post_init__(self) -> None:
         """Refuse combinations that no single key shows."""
+        watched = [(r.name.lower(), r.workflow, r.branch) for r in self.github.repositories]
+        for item in self.github.repositories:
+            if watched.count((item.name.lower(), item.workflow, item.branch)) > 1:
+                msg = (
+                    f"github.repositories has {item.name} twice with workflow {item.workflow} and "
+                    f"branch {item.branch}; keep one and give it the artifacts of both"
+                )
+                raise ValueError(msg)
         if self.training.grad_checkpoint and self.lora.dropout > 0:
             msg = (
                 "training.grad_checkpoint needs lora.dropout 0: with both, mlx-lm recomputes "

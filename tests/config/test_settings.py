@@ -113,6 +113,10 @@ def another(where: str) -> object:
         "github.repositories": [{"name": "owner/repo"}],
         "stage1.max_examples": 5,
         "notify.command": ["say", "done"],
+        "stage2.method": ["replay", "ewc"],
+        "schedule.hours": "22:00-07:00",
+        "publish.model_repo": "{prefix}/model-{run_id}",
+        "publish.dataset_repo": "mine/data",
     }
     options = [o for p in parts(FIELDS[where]) if bare(p) is Literal for o in get_args(p)]
     if options:
@@ -125,6 +129,8 @@ def another(where: str) -> object:
         (float, default / 2 if isinstance(default, float) else None),
         (list, ["something", "else"]),
     ]
+    if default is None and {int, float} & {bare(part) for part in parts(FIELDS[where])}:
+        return 5
     return next((other for kind, other in others if isinstance(default, kind)), "/other/place")
 
 
