@@ -6,6 +6,7 @@ the killed one left it.
 
 from collections.abc import Iterator, Sequence
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -16,6 +17,16 @@ PAD_TO = 32
 
 Batch = tuple[NDArray[np.int32], NDArray[np.int32]]
 """Token ids (batch, width), padded with 0, and (batch, 2) with the span [first, end) to learn."""
+
+
+class Share(msgspec.Struct, frozen=True):
+    """Which rows of a batch are this process's: every `of`-th from `rank` on."""
+
+    rank: int
+    of: int
+
+
+WHOLE = Share(rank=0, of=1)
 
 
 def pad(examples: Sequence[Tokens], cap: int, *, mask_prompt: bool = True) -> Batch:
@@ -81,12 +92,26 @@ class Feed:
         """Return the tokens of batch `position`, prompts included and padding not."""
         return sum(len(self._examples[row].ids) for row in self.rows(position))
 
-    def batches(self, position: int) -> Iterator[Batch]:
-        """Yield the batches from `position` on, without end."""
+    def learned(self, position: int, share: Share = WHOLE) -> int:
+        """Return how many tokens of this process's share of batch `position` are learned."""
+        chosen = (self._examples[row] for row in self.rows(position)[share.rank :: share.of])
+        first = (lambda example: example.offset) if self._mask_prompt else (lambda _: 1)
+        return sum(len(example.ids) - first(example) for example in chosen)
+
+    def batches(self, position: int, share: Share = WHOLE) -> Iterator[Batch]:
+        """Yield this process's share of the batches from `position` on, without end."""
         while True:
-            chosen = [self._examples[row] for row in self.rows(position)]
-            yield pad(chosen, self._cap, mask_prompt=self._mask_prompt)
+            yield self._batch(self.rows(position)[share.rank :: share.of])
             position += 1
+
+    def longest(self) -> Batch:
+        """Return a batch that takes as much memory as any: the longest examples, full size."""
+        by_length = sorted(range(len(self._examples)), key=lambda n: -len(self._examples[n].ids))
+        return self._batch(np.resize(np.array(by_length, np.int64), self._batch_size))
+
+    def _batch(self, rows: NDArray[np.int64]) -> Batch:
+        chosen = [self._examples[row] for row in rows]
+        return pad(chosen, self._cap, mask_prompt=self._mask_prompt)
 
     def _order(self, epoch: int) -> NDArray[np.int64]:
         """Return the indices of an epoch, (batches_per_epoch, batch_size)."""

@@ -11,6 +11,8 @@ from secdaemon.pipeline.interface import PermanentError
 
 TOO_LONG = "too long"
 NO_ANSWER = "no answer"
+TOO_BIG = "too long for the memory"
+"""What pipeline/training/preflight.py leaves out."""
 
 
 class Tokens(msgspec.Struct, frozen=True, kw_only=True):

@@ -9,7 +9,7 @@ from typing import Any, TextIO
 
 import mlx.core as mx
 import msgspec
-from mlx import nn, optimizers
+from mlx import nn
 from mlx_lm.tuner import trainer
 from mlx_lm.tuner.callbacks import TrainingCallback
 
@@ -23,21 +23,45 @@ class Step(msgspec.Struct, frozen=True):
 
 Took = Callable[[Step], None]
 
+Arrays = tuple[mx.array, ...]
+"""Token ids, spans and, where several processes share a batch, a weight."""
+
+Loss = Callable[[Any, mx.array, mx.array], tuple[mx.array, mx.array]]
+"""(model, ids, spans) -> what is minimised, a mean over the learned tokens, and how many they are.
+
+It is compiled with the training step: what it closes over is constant.
+"""
+
 
 def run(
     model: Any,
     optimizer: Any,
-    batches: Iterator[tuple[mx.array, mx.array]],
+    batches: Iterator[Arrays],
     took: Took,
     *,
+    loss: Callable[..., tuple[mx.array, mx.array]],
     iterations: int,
+    accumulation: int,
     grad_checkpoint: bool,
+    cache_bytes: int,
     adapter_file: Path,
 ) -> None:
-    """Train for so many batches and write the trainable parameters to `adapter_file`.
+    """Train for so many batches, or until they end, and write the adapter to `adapter_file`.
 
     `took` is called after each iteration, when everything that it changed is evaluated; what it
     raises ends the training and comes out here. The batches are not drawn ahead.
+
+    Args:
+        model: only its trainable parameters change.
+        optimizer: initialised; it makes a step every `accumulation` iterations, counted from here.
+        batches: what `loss` reads behind the model; in a team, this process's share.
+        took: hears of every iteration.
+        loss: what is minimised.
+        iterations: the most batches to draw.
+        accumulation: over how many iterations gradients are averaged.
+        grad_checkpoint: compute activations again instead of keeping them.
+        cache_bytes: how much freed memory MLX may keep for the next iteration.
+        adapter_file: takes the trainable parameters.
     """
     arguments = trainer.TrainingArgs(
         iters=iterations,
@@ -45,11 +69,13 @@ def run(
         steps_per_save=iterations + 1,
         adapter_file=str(adapter_file),
         grad_checkpoint=grad_checkpoint,
+        grad_accumulation_steps=accumulation,
+        clear_cache_threshold=cache_bytes,
     )
     stdout = sys.stdout
     # mlx-lm prints its progress; a worker's standard output belongs to its messages.
     with (
-        _unwrapped_afterwards(model),
+        gradient_checkpointing(model, wanted=False),
         Path(os.devnull).open("w", encoding="utf-8") as sink,
         redirect_stdout(sink),
     ):
@@ -58,7 +84,7 @@ def run(
             optimizer=optimizer,
             train_dataset=(),
             args=arguments,
-            loss=answer_loss,
+            loss=loss,
             iterate_batches=lambda **_: batches,
             training_callback=_Callback(took, stdout),
         )
@@ -89,29 +115,39 @@ def answer_loss(model: Any, ids: mx.array, spans: mx.array) -> tuple[mx.array, m
     targets = ids[:, 1:]
     logits = model(ids[:, :-1])
     places = mx.arange(1, targets.shape[1] + 1)
-    mask = mx.logical_and(places >= spans[:, 0:1], places < spans[:, 1:])
+    mask = mx.logical_and(places >= spans[:, 0:1], places < spans[:, 1:2])
     losses = nn.losses.cross_entropy(logits, targets) * mask
     count = mask.sum()
     return losses.astype(mx.float32).sum() / count, count
 
 
-def optimizer(learning_rate: float, warm_up: int) -> Any:
-    """Return AdamW whose rate rises over `warm_up` steps; the first one is already above zero.
+def weighted(loss: Loss) -> Callable[..., tuple[mx.array, mx.array]]:
+    """Return the loss of a process's share of a batch, times the weight behind ids and spans.
 
-    Bias is corrected, which MLX does not do by default: without it the first steps of a short
-    training are three times too long.
+    mlx-lm averages over the processes, whatever they learn from. With each weighted by its learned
+    tokens over the processes' mean, loss and gradient are those of the whole batch in one process.
     """
-    rate: Any = learning_rate
-    if warm_up:
-        rate = optimizers.linear_schedule(rate / (warm_up + 1), rate, warm_up)
-    return optimizers.AdamW(learning_rate=rate, bias_correction=True)
+
+    def of_share(
+        model: Any, ids: mx.array, spans: mx.array, weight: mx.array
+    ) -> tuple[mx.array, mx.array]:
+        value, count = loss(model, ids, spans)
+        return value * weight, count
+
+    return of_share
 
 
 @contextmanager
-def _unwrapped_afterwards(model: Any) -> Iterator[None]:
-    """Undo what gradient checkpointing does to the layers' class, once per `train()` call."""
+def gradient_checkpointing(model: Any, *, wanted: bool) -> Iterator[None]:
+    """Have the layers compute their activations again, where it is wanted; undo it at the end.
+
+    mlx-lm wraps the layers' class once more at every `train()` call that asks for it, which is
+    undone here as well.
+    """
     layer_class = type(model.layers[0])
     call = layer_class.__call__
+    if wanted:
+        trainer.grad_checkpoint(model.layers[0])
     try:
         yield
     finally:

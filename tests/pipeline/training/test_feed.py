@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from secdaemon.pipeline.training.feed import PAD_TO, Feed, pad
+from secdaemon.pipeline.training.feed import PAD_TO, Feed, Share, pad
 from secdaemon.pipeline.training.tokens import Tokens
 
 
@@ -83,3 +83,28 @@ def test_without_mask_the_prompt_is_learned() -> None:
     """The span begins at the first token where the prompt is not masked."""
     _, spans = pad([tokens(9)], cap=100, mask_prompt=False)
     assert spans.tolist() == [[0, 9]]
+
+
+@given(lengths, st.integers(1, 3), st.integers(1, 4), st.integers(0, 20))
+def test_shares_make_the_whole_batch(
+    sizes: list[int], rows: int, processes: int, position: int
+) -> None:
+    """Each process gets as many rows as any other, all of them together every row once."""
+    one = feed(sizes, rows * processes)
+    ends = [
+        next(one.batches(position, Share(rank, processes)))[1][:, 1].tolist()
+        for rank in range(processes)
+    ]
+    assert {len(part) for part in ends} == {rows}
+    assert sorted(end for part in ends for end in part) == sorted(
+        sizes[row] for row in one.rows(position)
+    )
+
+
+@given(lengths, st.integers(1, 5))
+def test_no_batch_is_larger_than_the_longest(sizes: list[int], batch_size: int) -> None:
+    """The batch that the memory is tried with has the full size and the greatest width."""
+    one = feed(sizes, batch_size)
+    batches = one.batches(0)
+    widths = [next(batches)[0].shape for _ in range(one.batches_per_epoch)]
+    assert one.longest()[0].shape == max(widths)

@@ -1,74 +1,51 @@
 """Training: exact resume, checkpoints, where Stage 2 starts, what is refused."""
 
 import json
-import pickle
-import random
 import resource
-import signal
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import mlx_lm
+import msgspec
 import pytest
 
-from secdaemon.pipeline.interface import EndRun, PermanentError, Progress, StopRequested
+from secdaemon.pipeline.examples import Example, conversation
+from secdaemon.pipeline.interface import (
+    EndRun,
+    PermanentError,
+    Progress,
+    StopRequested,
+    TransientError,
+)
 from secdaemon.pipeline.training.train import TrainSpec, train
 
 Make = Callable[..., TrainSpec]
-
-CHILD = """
-import os, pickle, signal, sys
-from secdaemon.pipeline.training.train import train
-
-spec, last = pickle.load(sys.stdin.buffer)
-
-def report(progress):
-    if progress.iteration == last and progress.loss is not None:
-        os.kill(os.getpid(), signal.SIGKILL)
-
-train(spec, report)
-"""
+Kill = Callable[[TrainSpec, int], None]
+Made = Callable[[Path], tuple[bytes, str, bytes]]
+Same = Callable[[Path], bool]
+Names = Callable[[Path], list[str]]
 
 
-def killed_at(spec: TrainSpec, iteration: int) -> None:
-    """Train in a process that SIGKILL ends behind an iteration."""
-    ended = subprocess.run(
-        [sys.executable, "-c", CHILD], input=pickle.dumps((spec, iteration)), check=False
+def short_examples(*answers: str) -> tuple[Example, ...]:
+    """Return an example for each answer."""
+    return tuple(
+        Example(id=f"v{n}", messages=conversation(f"Fix n{n}: eval(x);", answer), group="v")
+        for n, answer in enumerate(answers)
     )
-    assert ended.returncode == -signal.SIGKILL
 
 
-def stopped_at(spec: TrainSpec, iteration: int) -> None:
-    """Train until a stop is requested behind an iteration."""
-
-    def report(progress: Progress) -> None:
-        if progress.iteration == iteration and progress.loss is not None:
-            msg = "asked to stop"
-            raise StopRequested(msg)
-
-    with pytest.raises(StopRequested):
-        train(spec, report)
+UNSTEADY = {
+    "iterations": 30,
+    "learning_rate": 1e-2,
+    "warmup_ratio": 0.0,
+    "train": short_examples("n0: literal_eval(x);"),
+    "valid": short_examples("n3: literal_eval(y); return x;", "n4: literal_eval(x, 3) or None;"),
+}
+"""Its validation loss goes up and down on the way, and up in the end."""
 
 
 def unheard(_: Progress) -> None:
     """Take progress and say nothing."""
-
-
-def made(folder: Path) -> tuple[bytes, str, bytes]:
-    """Return everything a training leaves that has to be the same after a resume."""
-    adapters = folder / "adapters"
-    assert sorted(path.name for path in folder.iterdir()) == [
-        "adapters",
-        "losses.jsonl",
-        "summary.json",
-    ]
-    return (
-        (adapters / "adapters.safetensors").read_bytes(),
-        (adapters / "adapter_config.json").read_text(),
-        (folder / "losses.jsonl").read_bytes(),
-    )
 
 
 def losses(folder: Path, name: str) -> dict[int, float]:
@@ -77,23 +54,20 @@ def losses(folder: Path, name: str) -> dict[int, float]:
     return {row["iteration"]: row[name] for row in rows if name in row}
 
 
-def checkpoints(folder: Path) -> list[str]:
-    """Return the names of the checkpoints."""
-    return sorted(path.name for path in (folder / "checkpoints").iterdir())
-
-
 def test_sigkill_and_resume_give_the_same_bytes(
-    make_spec: Make, trained: Path, tmp_path: Path
+    make_spec: Make, tmp_path: Path, killed_at: Kill, checkpoints: Names, as_trained: Same
 ) -> None:
     """A training killed in the middle ends, with dropout and warm-up, as one left alone."""
     spec = make_spec(tmp_path / "run")
     killed_at(spec, 8)
     assert checkpoints(spec.folder) == ["0000005"]
     assert train(spec, unheard).resumed_at == 5
-    assert made(spec.folder) == made(trained)
+    assert as_trained(spec.folder)
 
 
-def test_stops_checkpoint_where_they_come(make_spec: Make, trained: Path, tmp_path: Path) -> None:
+def test_stops_checkpoint_where_they_come(
+    make_spec: Make, tmp_path: Path, stopped_at: Kill, checkpoints: Names, as_trained: Same
+) -> None:
     """Stops, one of them behind the last iteration, leave exactly that point and change nothing."""
     spec = make_spec(tmp_path / "run")
     for iteration in (3, 4, 7, 12):
@@ -102,11 +76,11 @@ def test_stops_checkpoint_where_they_come(make_spec: Make, trained: Path, tmp_pa
         assert len(checkpoints(spec.folder)) <= 2
         assert not (spec.folder / "adapters").exists()
     assert train(spec, unheard).resumed_at == 12
-    assert made(spec.folder) == made(trained)
+    assert as_trained(spec.folder)
 
 
 def test_a_stop_within_validation_loses_no_validation(
-    make_spec: Make, trained: Path, tmp_path: Path
+    make_spec: Make, tmp_path: Path, checkpoints: Names, as_trained: Same
 ) -> None:
     """A stop before the validation loss is known leaves it to be measured after the resume."""
     spec = make_spec(tmp_path / "run")
@@ -120,27 +94,26 @@ def test_a_stop_within_validation_loses_no_validation(
         train(spec, report)
     assert checkpoints(spec.folder) == ["0000004"]
     train(spec, unheard)
-    assert made(spec.folder) == made(trained)
+    assert as_trained(spec.folder)
 
 
 @pytest.mark.parametrize("name", ["adapters.safetensors", "optimizer.safetensors", "manifest.json"])
 def test_a_damaged_checkpoint_is_passed_over(
-    make_spec: Make, trained: Path, tmp_path: Path, name: str
+    make_spec: Make, tmp_path: Path, name: str, stopped_at: Kill, as_trained: Same
 ) -> None:
     """Training goes on from the checkpoint before the damaged one."""
     spec = make_spec(tmp_path / "run")
     stopped_at(spec, 11)
-    assert checkpoints(spec.folder) == ["0000010", "0000011"]
     path = spec.folder / "checkpoints" / "0000011" / name
     content = bytearray(path.read_bytes())
     content[-1] ^= 1
     path.write_bytes(content)
     assert train(spec, unheard).resumed_at == 10
-    assert made(spec.folder) == made(trained)
+    assert as_trained(spec.folder)
 
 
 def test_a_checkpoint_that_does_not_fit_on_the_disk_is_no_checkpoint(
-    make_spec: Make, trained: Path, tmp_path: Path
+    make_spec: Make, tmp_path: Path, checkpoints: Names, as_trained: Same
 ) -> None:
     """Training ends with an error, the checkpoint before stands, and there it goes on."""
     spec = make_spec(tmp_path / "run")
@@ -157,11 +130,11 @@ def test_a_checkpoint_that_does_not_fit_on_the_disk_is_no_checkpoint(
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert checkpoints(spec.folder) == ["0000005"]
     assert train(spec, unheard).resumed_at == 5
-    assert made(spec.folder) == made(trained)
+    assert as_trained(spec.folder)
 
 
 def test_checkpoints_of_another_training_are_ignored(
-    make_spec: Make, trained: Path, tmp_path: Path
+    make_spec: Make, tmp_path: Path, stopped_at: Kill, checkpoints: Names, as_trained: Same
 ) -> None:
     """Nothing of a training with other settings enters this one."""
     stopped_at(make_spec(tmp_path / "run", learning_rate=2e-3), 6)
@@ -169,7 +142,7 @@ def test_checkpoints_of_another_training_are_ignored(
     stopped_at(spec, 5)
     assert checkpoints(spec.folder) == ["0000005"]
     assert train(spec, unheard).resumed_at == 5
-    assert made(spec.folder) == made(trained)
+    assert as_trained(spec.folder)
 
 
 def test_a_finished_training_returns_at_once(make_spec: Make, trained: Path) -> None:
@@ -260,39 +233,122 @@ def test_numbers_that_are_not_finite_hold_the_run(make_spec: Make, tmp_path: Pat
     assert not (spec.folder / "adapters").exists()
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize(
-    "changes",
-    [
-        {"batch_size": 2},
-        {"batch_size": 3, "mask_prompt": False, "dropout": 0.0, "grad_checkpoint": True},
-        {"target_modules": ("q_proj", "o_proj", "down_proj"), "layers": 2},
-    ],
-    ids=["batches", "gradient checkpointing", "other modules"],
-)
-def test_random_kills_give_the_same_bytes(
-    make_spec: Make, tmp_path: Path, changes: dict[str, object]
-) -> None:
-    """However often and wherever a training is killed, it ends as one left alone."""
-    alone = make_spec(tmp_path / "alone", iterations=30, **changes)
-    train(alone, unheard)
-    spec = make_spec(tmp_path / "run", iterations=30, **changes)
-    draw = random.Random(7)
-    for start in (0, 5, 15, 25):
-        killed_at(spec, draw.randint(start + 1, start + 5))
-    train(spec, unheard)
-    assert made(spec.folder) == made(alone.folder)
-
-
-@pytest.mark.slow
-def test_a_quantised_base_resumes_exactly(make_spec: Make, base: Path, tmp_path: Path) -> None:
-    """On a 4-bit base a killed training ends as one left alone."""
-    mlx_lm.convert(
-        str(base), str(tmp_path / "q4"), quantize=True, q_group_size=32, q_bits=4, dtype="float32"
+def test_the_best_adapter_is_kept(make_spec: Make, tmp_path: Path) -> None:
+    """What ends in adapters/ has the lowest validation loss of all, not the last one."""
+    spec = make_spec(tmp_path / "run", **UNSTEADY)
+    found = train(spec, unheard)
+    curve = losses(spec.folder, "valid_loss")
+    assert found.best_iteration == min(curve, key=lambda n: (curve[n], -n))
+    assert 0 < found.best_iteration < found.iterations == 30
+    assert not found.stopped_early
+    again = make_spec(
+        tmp_path / "again",
+        **UNSTEADY | {"iterations": 1, "resume_adapter": spec.folder / "adapters"},
     )
-    alone = make_spec(tmp_path / "alone", model_dir=tmp_path / "q4")
-    train(alone, unheard)
-    spec = make_spec(tmp_path / "run", model_dir=tmp_path / "q4")
-    killed_at(spec, 9)
-    train(spec, unheard)
+    train(again, unheard)
+    assert losses(again.folder, "valid_loss")[0] == pytest.approx(curve[found.best_iteration])
+
+
+@pytest.fixture(scope="module")
+def stalled(make_spec: Make, tmp_path_factory: pytest.TempPathFactory) -> tuple[TrainSpec, int]:
+    """Return the spec of a training that stopped early, and its last iteration."""
+    spec = make_spec(tmp_path_factory.mktemp("stalled"), early_stopping=2, **UNSTEADY)
+    return spec, train(spec, unheard).iterations
+
+
+def test_it_stops_where_validation_gets_no_better(stalled: tuple[TrainSpec, int]) -> None:
+    """After two validations without a lower loss nothing more is trained."""
+    spec, end = stalled
+    found = train(spec, unheard)
+    curve = losses(spec.folder, "valid_loss")
+    assert found.stopped_early
+    assert found.iterations == max(curve) == end < 30
+    assert found.best_iteration == sorted(curve)[-3]
+    assert found.last_loss == losses(spec.folder, "train_loss")[end]
+
+
+def test_a_stop_behind_the_early_end_trains_no_further(
+    stalled: tuple[TrainSpec, int], tmp_path: Path, stopped_at: Kill, made: Made
+) -> None:
+    """A training that was over when it was stopped only writes its adapter when it goes on."""
+    alone, end = stalled
+    spec = msgspec.structs.replace(alone, folder=tmp_path / "run")
+    stopped_at(spec, end)
+    seen: list[Progress] = []
+    assert train(spec, seen.append).iterations == end
+    assert seen == []
     assert made(spec.folder) == made(alone.folder)
+
+
+def test_without_validation_the_last_adapter_is_kept(make_spec: Make, tmp_path: Path) -> None:
+    """There is no best one, and nothing stops early."""
+    spec = make_spec(tmp_path / "run", iterations=3, valid=(), early_stopping=1)
+    found = train(spec, unheard)
+    assert (found.iterations, found.best_iteration, found.stopped_early) == (3, None, False)
+
+
+def test_few_examples_cap_the_iterations(make_spec: Make, tmp_path: Path) -> None:
+    """Progress and summary have the capped number, and the summary the one asked for."""
+    seen: list[Progress] = []
+    spec = make_spec(tmp_path / "run", iterations=500, max_epochs=0.5, valid=())
+    found = train(spec, seen.append)
+    assert (found.iterations, found.capped_from) == (4, 500)
+    assert {progress.iterations for progress in seen} == {4}
+
+
+def test_a_nearly_full_disk_stops_with_its_reason(
+    make_spec: Make, tmp_path: Path, checkpoints: Names, as_trained: Same
+) -> None:
+    """No checkpoint is begun, those before stand, and with room again the training goes on."""
+    spec = make_spec(tmp_path / "run")
+    room = [10**12, 10**12]
+    with pytest.raises(TransientError, match=r"nearly full \(9 MB free, .* needs .* make room"):
+        train(spec, unheard, free=lambda _: room.pop() if room else 9_000_000)
+    assert checkpoints(spec.folder) == ["0000005"]
+    assert not list((spec.folder / "checkpoints").glob("*.staged"))
+    assert train(spec, unheard).resumed_at == 5
+    assert as_trained(spec.folder)
+
+
+def test_a_full_disk_is_found_before_anything_is_trained(make_spec: Make, tmp_path: Path) -> None:
+    """The disk that will not take the first checkpoint costs no hours."""
+    seen: list[Progress] = []
+    with pytest.raises(TransientError, match="nearly full"):
+        train(make_spec(tmp_path / "run"), seen.append, free=lambda _: 0)
+    assert seen == []
+
+
+def test_a_stop_between_two_steps_saves_the_last_one(
+    make_spec: Make, tmp_path: Path, stopped_at: Kill, made: Made, checkpoints: Names
+) -> None:
+    """While gradients are being summed up, the checkpoint is the optimizer's last step."""
+    changes = {"grad_accumulation_steps": 3, "checkpoint_every": 100, "schedule": "cosine"}
+    alone = make_spec(tmp_path / "alone", **changes)
+    train(alone, unheard)
+    spec = make_spec(tmp_path / "run", **changes)
+    stopped_at(spec, 2)
+    assert not (spec.folder / "checkpoints" / "0000000").exists()
+    for iteration, saved in ((5, 3), (6, 6), (8, 6), (10, 9)):
+        stopped_at(spec, iteration)
+        assert checkpoints(spec.folder)[-1] == f"{saved:07d}"
+    assert train(spec, unheard).resumed_at == 9
+    assert made(spec.folder) == made(alone.folder)
+
+
+def test_alpha_sets_the_scale(make_spec: Make, base: Path, tmp_path: Path) -> None:
+    """lora.alpha / lora.rank is what mlx-lm multiplies by."""
+    spec = make_spec(tmp_path / "run", iterations=1, alpha=6.0, valid=())
+    train(spec, unheard)
+    config = json.loads((spec.folder / "adapters" / "adapter_config.json").read_text())
+    assert config["lora_parameters"]["scale"] == 1.5
+
+
+def test_dora_is_in_the_form_of_mlx_lm(make_spec: Make, base: Path, tmp_path: Path) -> None:
+    """mlx-lm loads a DoRA adapter; a LoRA training does not start from one."""
+    spec = make_spec(tmp_path / "run", iterations=4, type="dora")
+    train(spec, unheard)
+    model, _ = mlx_lm.load(str(base), adapter_path=str(spec.folder / "adapters"))
+    assert {type(layer.self_attn.q_proj).__name__ for layer in model.layers} == {"DoRALinear"}
+    plain = make_spec(tmp_path / "plain", resume_adapter=spec.folder / "adapters")
+    with pytest.raises(PermanentError, match=r"lora\.type"):
+        train(plain, unheard)
