@@ -20,7 +20,7 @@ class Split(msgspec.Struct, frozen=True):
 def measure(  # noqa: PLR0917 - what a measurement is made of
     job: Job, split: Split, model: str, base: Path, adapter: Path | None, report: Report
 ) -> Evaluation:
-    """Return the scores of one model (`base`, `stage1`, `stage2`) on one split."""
+    """Return the scores of one model, called as in `evaluation.model.MODELS`, on one split."""
     return evaluate(
         base,
         adapter,

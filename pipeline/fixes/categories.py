@@ -11,6 +11,18 @@ Category = Literal[
     "code", "mobile", "infrastructure", "api", "dependency", "container", "web", "webauthn"
 ]
 
+CATEGORY_WEIGHTS: dict[Category, float] = {
+    "code": 1.0,
+    "mobile": 1.2,
+    "infrastructure": 1.3,
+    "api": 1.1,
+    "dependency": 1.0,
+    "webauthn": 1.5,
+    "web": 1.2,
+    "container": 0.9,
+}
+"""How much a category counts in an overall score: the sequential plan's numbers."""
+
 _WEBAUTHN = re.compile(
     r"web-?authn|fido2?|passkey|ctap2?|attestation|relying-?party", re.IGNORECASE
 )

@@ -11,31 +11,30 @@ import mlx.core as mx
 import msgspec
 import numpy as np
 from mlx import nn
-from mlx_lm.generate import batch_generate
+from numpy.typing import NDArray
 
 from secdaemon.config import schema
 from secdaemon.config.files import write_file
+from secdaemon.pipeline.evaluation.answers import judge, summary
+from secdaemon.pipeline.evaluation.edited import edited_mask
+from secdaemon.pipeline.evaluation.model import Generated, Generation
 from secdaemon.pipeline.examples import Example, write_jsonl
 from secdaemon.pipeline.interface import Metrics, Progress, Report
 from secdaemon.pipeline.training.adapter import CONFIG_FILE, WEIGHTS_FILE
 from secdaemon.pipeline.training.base_model import file_hash, load_base, weights_hash
 from secdaemon.pipeline.training.feed import pad
+from secdaemon.pipeline.training.generation import generate
 from secdaemon.pipeline.training.scores import Score, metrics
 from secdaemon.pipeline.training.tokens import Tokens, prepare
-
-__all__ = ["Evaluation", "Generation", "Score", "evaluate", "generate", "metrics", "score"]
 
 RESULTS_FILE = "evaluation_results.json"
 SCORES_FILE = "scores.jsonl"
 GENERATIONS_FILE = "generations.jsonl"
 
-
-class Generation(msgspec.Struct, frozen=True, kw_only=True):
-    """What the model wrote for one example, and whether it is the reference, token for token."""
-
-    id: str
-    exact: bool
-    text: str
+VERSION = 2
+"""Raised with every change to what a score or a generation of the same model and example says."""
+_SLACK = 16
+"""Tokens by which a short answer may be longer than its reference."""
 
 
 class Evaluation(msgspec.Struct, frozen=True, kw_only=True):
@@ -48,6 +47,8 @@ class Evaluation(msgspec.Struct, frozen=True, kw_only=True):
     left_out: dict[str, int]
     not_sampled: int
     """Examples beyond evaluation.max_examples, by a seeded draw."""
+    generations: tuple[Generation, ...] = ()
+    """Of evaluation.generate_examples of the scored ones, by the same draw."""
 
 
 class _Results(msgspec.Struct, frozen=True, kw_only=True):
@@ -58,18 +59,25 @@ class _Results(msgspec.Struct, frozen=True, kw_only=True):
     scored: int
     left_out: dict[str, int]
     not_sampled: int
-    generated: int
+    generated: Generated
     seed: int
     fingerprint: str
     scores_sha256: str
+    generations_sha256: str
 
 
 def score(
-    model: Any, examples: Sequence[Tokens], batch_size: int, report: Report
+    model: Any,
+    examples: Sequence[Tokens],
+    batch_size: int,
+    report: Report,
+    *,
+    edited: Sequence[NDArray[np.bool_]] | None = None,
 ) -> tuple[Score, ...]:
     """Return the score of every example, in their order; none is dropped.
 
     The model must be in evaluation mode. Examples of similar length go through it together.
+    `edited` has `edited_mask` of each example; without it no token counts as edited.
 
     Raises:
         StopRequested: by way of `report`, between two batches.
@@ -78,13 +86,16 @@ def score(
     scores: dict[int, Score] = {}
     for start in range(0, len(order), batch_size):
         places = order[start : start + batch_size]
-        rows = _score_batch(model, [examples[place] for place in places])
+        masks = None if edited is None else [edited[place] for place in places]
+        rows = _score_batch(model, [examples[place] for place in places], masks)
         scores.update(zip(places, rows, strict=True))
         report(Progress(iteration=len(scores), iterations=len(examples)))
     return tuple(scores[place] for place in range(len(examples)))
 
 
-def _score_batch(model: Any, examples: Sequence[Tokens]) -> list[Score]:
+def _score_batch(
+    model: Any, examples: Sequence[Tokens], edited: Sequence[NDArray[np.bool_]] | None
+) -> list[Score]:
     ids, spans = pad(examples, cap=max(len(example.ids) for example in examples))
     targets = mx.array(ids[:, 1:])
     first, end = mx.array(spans[:, 0:1]), mx.array(spans[:, 1:])
@@ -92,44 +103,42 @@ def _score_batch(model: Any, examples: Sequence[Tokens]) -> list[Score]:
     mask = mx.logical_and(places >= first, places < end)
     logits = model(mx.array(ids[:, :-1]))
     losses = nn.losses.cross_entropy(logits, targets).astype(mx.float32)
+    hits = logits.argmax(axis=-1) == targets
+    chosen = _edited_places(examples, edited, ids.shape[1])
     # where, not a product: a pad's infinite loss times zero would be NaN.
-    sums = mx.where(mask, losses, 0.0).sum(axis=1)
-    correct = mx.logical_and(logits.argmax(axis=-1) == targets, mask).sum(axis=1)
+    sums = [mx.where(m, losses, 0.0).sum(axis=1) for m in (mask, chosen)]
+    correct = [mx.logical_and(hits, m).sum(axis=1) for m in (mask, chosen)]
     mx.eval(sums, correct)
-    found: Any = (sums.tolist(), correct.tolist())
+    found: Any = [array.tolist() for array in (*sums, *correct, chosen.sum(axis=1))]
     return [
         Score(
             id=example.id,
             group=example.group,
-            loss_sum=loss if math.isfinite(loss) else None,
-            correct=hits,
+            loss_sum=_finite(loss),
+            correct=right,
             tokens=len(example.ids) - example.offset,
+            edited_loss_sum=_finite(edited_loss),
+            edited_correct=edited_right,
+            edited_tokens=edited_tokens,
         )
-        for example, loss, hits in zip(examples, *found, strict=True)
+        for example, loss, edited_loss, right, edited_right, edited_tokens in zip(
+            examples, *found, strict=True
+        )
     ]
 
 
-def generate(
-    model: Any, tokenizer: Any, prompts: Sequence[Sequence[int]], max_tokens: Sequence[int]
-) -> list[list[int]]:
-    """Return the greedy continuation of each prompt, in batches, without the end token.
+def _edited_places(
+    examples: Sequence[Tokens], edited: Sequence[NDArray[np.bool_]] | None, width: int
+) -> mx.array:
+    """Return which targets are edited tokens, (batch, width - 1)."""
+    mask = np.zeros((len(examples), width), np.bool_)
+    for row, (example, marks) in enumerate(zip(examples, edited or (), strict=edited is not None)):
+        mask[row, example.offset : len(example.ids)] = marks
+    return mx.array(mask[:, 1:])
 
-    Args:
-        model: in evaluation mode.
-        tokenizer: knows the end tokens.
-        prompts: token ids, at least one each.
-        max_tokens: the most tokens to generate, for each prompt.
-    """
-    if not prompts:
-        return []
-    response = batch_generate(
-        model,
-        tokenizer,
-        [list(prompt) for prompt in prompts],
-        max_tokens=list(max_tokens),
-        return_token_ids=True,
-    )
-    return [list(ids) for ids in response.token_ids]
+
+def _finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None
 
 
 def evaluate(
@@ -161,43 +170,54 @@ def evaluate(
         max_seq_length=training.max_seq_length,
         seed=seed,
     )
-    known = _read(out, key)
-    if known is not None:
-        return known
+    known = _read(out)
+    if known is not None and known[0] == key:
+        return known[1]
     if not examples:
-        return _write(out, key, seed, (), _nothing())
+        return _write(out, key, seed, _nothing())
     model, tokenizer = load_base(model_dir, adapter)
     prepared = prepare(tokenizer, examples, training.max_seq_length)
     order = np.random.default_rng([seed, 0]).permutation(len(prepared.examples))
     drawn = order[: evaluation.max_examples]
     chosen = [prepared.examples[place] for place in sorted(drawn)]
-    scores = score(model, chosen, evaluation.batch_size, report)
+    by_id = {example.id: example for example in examples}
+    marks = [edited_mask(tokenizer, by_id[tokens.id], tokens) for tokens in chosen]
+    scores = score(model, chosen, evaluation.batch_size, report, edited=marks)
     asked = [prepared.examples[place] for place in drawn[: evaluation.generate_examples]]
-    generations = _generations(model, tokenizer, asked, evaluation.max_tokens)
+    generations = _generations(
+        model, tokenizer, [(by_id[tokens.id], tokens) for tokens in asked], evaluation, report
+    )
     result = Evaluation(
-        metrics=metrics(scores, [generation.exact for generation in generations]),
+        metrics=metrics(
+            scores,
+            [one.exact for one in generations],
+            [one.codebleu.value for one in generations if one.codebleu],
+        ),
         scores=scores,
         total=len(examples),
         left_out=prepared.left_out,
         not_sampled=len(prepared.examples) - len(chosen),
+        generations=generations,
     )
-    return _write(out, key, seed, generations, result)
+    return _write(out, key, seed, result)
 
 
 def _generations(
-    model: Any, tokenizer: Any, examples: Sequence[Tokens], max_tokens: int
+    model: Any,
+    tokenizer: Any,
+    asked: Sequence[tuple[Example, Tokens]],
+    evaluation: schema.Evaluation,
+    report: Report,
 ) -> tuple[Generation, ...]:
-    """Generate for each example one token more than its reference has, and compare."""
-    references = [_reference(example, tokenizer.eos_token_ids) for example in examples]
+    """Generate for each example up to a quarter more than its reference has, and compare."""
+    references = [_reference(tokens, tokenizer.eos_token_ids) for _, tokens in asked]
+    room = [min(len(one) + len(one) // 4 + _SLACK, evaluation.max_tokens) for one in references]
     written = generate(
-        model,
-        tokenizer,
-        [example.ids[: example.offset] for example in examples],
-        [min(len(reference) + 1, max_tokens) for reference in references],
+        model, tokenizer, [tokens.ids[: tokens.offset] for _, tokens in asked], room, report
     )
     return tuple(
-        Generation(id=example.id, exact=ids == reference, text=tokenizer.decode(ids))
-        for example, reference, ids in zip(examples, references, written, strict=True)
+        judge(example, tokenizer.decode(ids), exact=ids == reference, cut=len(ids) == most)
+        for (example, _), reference, ids, most in zip(asked, references, written, room, strict=True)
     )
 
 
@@ -223,9 +243,10 @@ def _fingerprint(
 ) -> str:
     """Return the hash of everything the results depend on."""
     parts = (
+        VERSION,
         weights_hash(model_dir),
         None if adapter is None else [file_hash(adapter / n) for n in (WEIGHTS_FILE, CONFIG_FILE)],
-        [(example.id, example.group, example.messages) for example in examples],
+        [(example.id, example.group, example.messages, example.metadata) for example in examples],
         evaluation,
         max_seq_length,
         seed,
@@ -234,41 +255,50 @@ def _fingerprint(
     return hashlib.sha256(msgspec.json.encode(parts)).hexdigest()
 
 
-def _write(
-    out: Path, key: str, seed: int, generations: Sequence[Generation], result: Evaluation
-) -> Evaluation:
+def _write(out: Path, key: str, seed: int, result: Evaluation) -> Evaluation:
     """Write the files, the one that vouches for the others last."""
     write_jsonl(out / SCORES_FILE, result.scores)
-    write_jsonl(out / GENERATIONS_FILE, generations)
+    write_jsonl(out / GENERATIONS_FILE, result.generations)
     results = _Results(
         metrics=result.metrics,
         total=result.total,
         scored=len(result.scores),
         left_out=result.left_out,
         not_sampled=result.not_sampled,
-        generated=len(generations),
+        generated=summary(result.generations),
         seed=seed,
         fingerprint=key,
         scores_sha256=file_hash(out / SCORES_FILE),
+        generations_sha256=file_hash(out / GENERATIONS_FILE),
     )
     text = msgspec.json.format(msgspec.json.encode(results), indent=2)
     write_file(out / RESULTS_FILE, text + b"\n")
     return result
 
 
-def _read(out: Path, key: str) -> Evaluation | None:
-    """Return the results in `out` where they are whole and of this key."""
+def known_evaluation(out: Path) -> Evaluation | None:
+    """Return the results in a folder, whatever they were asked for; None where none are whole."""
+    found = _read(out)
+    return None if found is None else found[1]
+
+
+def _read(out: Path) -> tuple[str, Evaluation] | None:
+    """Return the results in `out` and what they are the results of; None where none are whole."""
+    scores, generations = out / SCORES_FILE, out / GENERATIONS_FILE
     try:
         results = msgspec.json.decode((out / RESULTS_FILE).read_bytes(), type=_Results)
-        if results.fingerprint != key or file_hash(out / SCORES_FILE) != results.scores_sha256:
+        if file_hash(scores) != results.scores_sha256:
             return None
-        lines = (out / SCORES_FILE).read_bytes()
+        if file_hash(generations) != results.generations_sha256:
+            return None
+        score_lines, generation_lines = scores.read_bytes(), generations.read_bytes()
     except (OSError, msgspec.DecodeError):
         return None
-    return Evaluation(
+    return results.fingerprint, Evaluation(
         metrics=results.metrics,
-        scores=tuple(msgspec.json.Decoder(Score).decode_lines(lines)),
+        scores=tuple(msgspec.json.Decoder(Score).decode_lines(score_lines)),
         total=results.total,
         left_out=results.left_out,
         not_sampled=results.not_sampled,
+        generations=tuple(msgspec.json.Decoder(Generation).decode_lines(generation_lines)),
     )

@@ -3,16 +3,16 @@
 from collections.abc import Callable
 from pathlib import Path
 
-import mlx_lm
 import msgspec
+import numpy as np
 import pytest
-from mlx_lm.generate import generate_step
 
 from secdaemon.config import schema
 from secdaemon.pipeline.examples import Example, Turn
+from secdaemon.pipeline.fixes.quote import fenced
 from secdaemon.pipeline.interface import Progress, StopRequested
 from secdaemon.pipeline.training.base_model import load_base
-from secdaemon.pipeline.training.evaluate import Evaluation, evaluate, generate, score
+from secdaemon.pipeline.training.evaluate import Evaluation, evaluate, known_evaluation, score
 from secdaemon.pipeline.training.scores import Score, metrics
 from secdaemon.pipeline.training.tokens import prepare
 from secdaemon.pipeline.training.train import TrainSpec, train
@@ -72,6 +72,38 @@ def test_scores_cover_the_answer_alone(base: Path, make_examples: MakeExamples) 
         assert 0 <= row.correct <= row.tokens
 
 
+def test_edited_tokens_are_scored_apart(base: Path, make_examples: MakeExamples) -> None:
+    """Their loss and hits are those of the marked tokens, a part of all."""
+    model, tokenizer = load_base(base)
+    tokens = prepare(tokenizer, make_examples(5), 128).examples
+    lengths = [len(one.ids) - one.offset for one in tokens]
+    every = [np.ones(length, np.bool_) for length in lengths]
+    last = [np.arange(length) == length - 1 for length in lengths]
+    none = [np.zeros(length, np.bool_) for length in lengths]
+    for row in score(model, tokens, 2, unheard, edited=every):
+        assert row.edited_loss_sum == row.loss_sum
+        assert (row.edited_correct, row.edited_tokens) == (row.correct, row.tokens)
+    for row in score(model, tokens, 2, unheard, edited=last):
+        assert row.edited_tokens == 1
+        assert row.edited_loss_sum is not None
+        assert row.loss_sum is not None
+        assert 0 < row.edited_loss_sum < row.loss_sum
+    for row in score(model, tokens, 2, unheard, edited=none):
+        assert (row.edited_loss_sum, row.edited_correct, row.edited_tokens) == (0.0, 0, 0)
+
+
+def test_a_question_with_code_has_copied_tokens(measure: Callable[..., Evaluation]) -> None:
+    """Evaluation tells copied tokens from edited ones, and judges what was written."""
+    code = fenced("a = 1\nb = eval(a)\nc = b", "python")
+    fixed = fenced("a = 1\nb = int(a)\nc = b", "python")
+    example = Example(id="a", messages=(Turn("user", code), Turn("assistant", fixed)), group="a")
+    result = measure((example,))
+    assert 0 < result.scores[0].edited_tokens < result.scores[0].tokens
+    assert result.metrics.edited_loss is not None
+    assert result.generations[0].language == "python"
+    assert result.metrics.codebleu is not None
+
+
 def test_the_results_stand_in_files(
     measure: Callable[..., Evaluation], make_examples: MakeExamples, tmp_path: Path
 ) -> None:
@@ -83,6 +115,9 @@ def test_the_results_stand_in_files(
     assert written["scored"] == 7
     assert len((out / "scores.jsonl").read_text().splitlines()) == 7
     assert len((out / "generations.jsonl").read_text().splitlines()) == 2
+    assert written["generated"]["examples"] == len(result.generations) == 2
+    assert written["generated"]["parses"] == {"passed": 0, "of": 0}
+    assert result.metrics.edited_loss == result.metrics.loss
     assert result.metrics == metrics(result.scores, [False, False])
 
 
@@ -111,13 +146,16 @@ def test_known_results_are_read_again(
     assert other.metrics.loss != first.metrics.loss
 
 
+@pytest.mark.parametrize("name", ["scores.jsonl", "generations.jsonl", "evaluation_results.json"])
 def test_a_damaged_file_is_made_again(
-    measure: Callable[..., Evaluation], make_examples: MakeExamples, tmp_path: Path
+    measure: Callable[..., Evaluation], make_examples: MakeExamples, tmp_path: Path, name: str
 ) -> None:
-    """Scores that are not those of the results are not believed."""
+    """Scores and generations that are not those of the results are not believed."""
     first = measure(make_examples(3))
-    (tmp_path / "evaluation" / "scores.jsonl").write_text("")
+    (tmp_path / "evaluation" / name).write_text("")
+    assert known_evaluation(tmp_path / "evaluation") is None
     assert measure(make_examples(3)) == first
+    assert known_evaluation(tmp_path / "evaluation") == first
 
 
 def test_a_stop_leaves_no_results(
@@ -134,24 +172,30 @@ def test_a_stop_leaves_no_results(
     assert not (tmp_path / "evaluation").exists()
 
 
+def test_a_stop_while_answers_are_written_leaves_no_results(
+    measure: Callable[..., Evaluation], make_examples: MakeExamples, tmp_path: Path
+) -> None:
+    """A stop request comes through between two tokens, and starting again ends as ever."""
+    heard: list[Progress] = []
+
+    def report(progress: Progress) -> None:
+        heard.append(progress)
+        if len(heard) == 5:  # three batches are scored, two tokens written
+            msg = "asked to stop"
+            raise StopRequested(msg)
+
+    with pytest.raises(StopRequested):
+        measure(make_examples(7), report=report)
+    assert not (tmp_path / "evaluation").exists()
+    assert len(measure(make_examples(7)).generations) == 2
+
+
 def test_an_empty_split_has_no_numbers(measure: Callable[..., Evaluation]) -> None:
     """Without examples there are no metrics, and no error."""
     result = measure(())
     assert result.metrics == metrics(())
     assert result.metrics.examples == 0
     assert result.metrics.loss is None
-
-
-def test_generation_in_batches_equals_one_by_one(base: Path, make_examples: MakeExamples) -> None:
-    """Prompts of several lengths together give the tokens that each gives alone."""
-    model, tokenizer = load_base(base)
-    prompts = [one.ids[: one.offset] for one in prepare(tokenizer, make_examples(4), 128).examples]
-    together = generate(model, tokenizer, prompts, [8] * 4)
-    for prompt, ids in zip(prompts, together, strict=True):
-        steps = generate_step(mlx_lm.utils.mx.array(prompt), model, max_tokens=8)
-        alone = [int(token) for token, _ in steps]
-        ends = [place for place, token in enumerate(alone) if token in tokenizer.eos_token_ids]
-        assert ids == alone[: ends[0] if ends else None]
 
 
 def test_a_memorised_example_matches_exactly(
