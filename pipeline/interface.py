@@ -25,6 +25,13 @@ class Origin(msgspec.Struct, frozen=True, kw_only=True):
     workflow_run_id: int | None = None
     run_attempt: int | None = None
     head_sha: str | None = None
+    branch: str | None = None
+    workflow: str | None = None
+    """The workflow's path in its repository."""
+    actor: str | None = None
+    """Who started it, by login."""
+    url: str | None = None
+    """The workflow run's page."""
 
 
 class Metrics(msgspec.Struct, frozen=True, kw_only=True):
@@ -36,6 +43,9 @@ class Metrics(msgspec.Struct, frozen=True, kw_only=True):
     token_accuracy: float | None
     exact_match: float | None = None
     codebleu: float | None = None
+    edited_loss: float | None = None
+    edited_token_accuracy: float | None = None
+    """Over the tokens that are not copied from the question's code; all others are its copy."""
 
 
 class Interval(msgspec.Struct, frozen=True, kw_only=True):
@@ -44,6 +54,15 @@ class Interval(msgspec.Struct, frozen=True, kw_only=True):
     value: float | None
     ci_low: float | None
     ci_high: float | None
+
+    @property
+    def text(self) -> str:
+        """The value and, where there is one, its interval."""
+        if self.value is None:
+            return "undefined"
+        if self.ci_low is None or self.ci_high is None:
+            return f"{self.value:.3f}"
+        return f"{self.value:.3f} [{self.ci_low:.3f}, {self.ci_high:.3f}]"
 
 
 class ExampleCounts(msgspec.Struct, frozen=True, kw_only=True):
@@ -81,10 +100,25 @@ class BuildOutput(msgspec.Struct, frozen=True, kw_only=True):
     left_out: dict[str, int]
 
 
+class Preflight(msgspec.Struct, frozen=True, kw_only=True):
+    """What a training's longest batch took before the first iteration, and what was decided."""
+
+    peak_bytes: int
+    budget_bytes: int
+    tokens: int
+    """Of the longest batch, padding included."""
+    max_seq_length: int
+    """Less than the setting where longer examples did not fit into memory."""
+    grad_checkpoint: bool
+    unaided_bytes: int | None = None
+    """What it took before anything was done about it; null where nothing had to be."""
+
+
 class TrainingSummary(msgspec.Struct, frozen=True, kw_only=True):
     """What one training did."""
 
     iterations: int
+    """That were trained; fewer than asked for where `capped_from` or `stopped_early` says so."""
     examples: int
     tokens: int
     first_loss: float
@@ -93,6 +127,13 @@ class TrainingSummary(msgspec.Struct, frozen=True, kw_only=True):
     left_out: dict[str, int] = {}
     """Training examples that could not be used, by reason."""
     resumed_at: int = 0
+    capped_from: int | None = None
+    """The iterations asked for, where training.max_epochs allowed fewer."""
+    best_iteration: int | None = None
+    """Whose adapter was kept, as its validation loss was lowest; null without a validation."""
+    stopped_early: bool = False
+    """After training.early_stopping validations without a lower loss."""
+    preflight: Preflight | None = None
 
 
 class Stage1Output(msgspec.Struct, frozen=True, kw_only=True):
@@ -134,6 +175,12 @@ class RetentionResult(msgspec.Struct, frozen=True, kw_only=True):
     token_accuracy_ratio: float | None
     """Stage 2's token accuracy over Stage 1's; it hardly moves and decides nothing."""
     reason: str
+    bound: Literal["point", "ci_low"] = "point"
+    """What had to reach the threshold: the value, or the lower end of its interval."""
+    slack: Interval = Interval(value=None, ci_low=None, ci_high=None)
+    """What could still be forgotten before the threshold, in nats per token; it decides."""
+    edited: Interval = Interval(value=None, ci_low=None, ci_high=None)
+    """The same share over the edited tokens; null where Stage 1 gained nothing on them."""
 
 
 class Gate(msgspec.Struct, frozen=True, kw_only=True):
@@ -145,13 +192,57 @@ class Gate(msgspec.Struct, frozen=True, kw_only=True):
     detail: str
 
 
+class HealingAttempt(msgspec.Struct, frozen=True, kw_only=True):
+    """A model that was judged while a Stage 2 that forgot too much was healed."""
+
+    kind: Literal["trained", "walk", "retrained"]
+    """Stage 2 as trained, a point on the line from Stage 1 to a training's end, or that end."""
+    training: int
+    """0 is the run's own Stage 2 training, n the n-th one after it."""
+    t: float
+    """How far from the Stage 1 adapter (0) to the training's end (1)."""
+    replay_ratio: float
+    learning_rate: float
+    """What the training was asked for."""
+    retention: float | None
+    improvement: float | None
+    """By how much it lowers Stage 1's loss on the Stage 2 test split, in nats per token."""
+    passed: bool
+    """Whether every quality gate passed."""
+    chosen: bool
+    """Whether it is the final model."""
+    detail: str
+    """What stood against it; empty where nothing did."""
+
+
+class TwoSplits(msgspec.Struct, frozen=True, kw_only=True):
+    """One model on both test splits."""
+
+    stage1_test: Metrics
+    stage2_test: Metrics
+
+
+class Champion(TwoSplits, frozen=True, kw_only=True):
+    """The project's last published adapter, on this run's test splits."""
+
+    run: str
+
+
 class RetentionOutput(msgspec.Struct, frozen=True, kw_only=True):
     """The gates' verdicts, and the final model laid out beside them."""
 
     stage1_test: Metrics
-    """The Stage 2 adapter on the Stage 1 test split."""
+    """The Stage 2 adapter, as trained, on the Stage 1 test split."""
     retention: RetentionResult
+    """Of the final model, as all gates are."""
     gates: tuple[Gate, ...]
+    healing: tuple[HealingAttempt, ...] = ()
+    """What was tried, the training itself first; empty where nothing had to be healed."""
+    remedy: str | None = None
+    """What came of it, a phrase."""
+    healed: TwoSplits | None = None
+    """The final model, where it is not the Stage 2 adapter as trained."""
+    champion: Champion | None = None
 
 
 class PublishOutput(msgspec.Struct, frozen=True, kw_only=True):
@@ -161,6 +252,8 @@ class PublishOutput(msgspec.Struct, frozen=True, kw_only=True):
     model_url: str
     dataset_url: str
     revision: str
+    gates: tuple[Gate, ...] = ()
+    """What the staged bytes passed before they left."""
 
 
 StepOutput = (
@@ -202,10 +295,15 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     now: str
     """UTC, ISO 8601, ending in Z."""
     settings: Settings
+    salt: str
+    """Hexadecimal, this home's own: what placeholders of secrets are derived with."""
     source_dir: str | None = None
     last_fingerprint: str | None = None
     """The training data of the project's last finished run, and which run that was."""
     last_run: str | None = None
+    champion: str | None = None
+    """The MLX adapter folder of the project's last published run on this base, to be equalled."""
+    champion_run: str | None = None
     train: bool = True
     """False where the caller wants the data only."""
     previous: Outputs = Outputs()

@@ -4,6 +4,9 @@ from pathlib import Path
 
 import msgspec
 
+RUN_DIR_PREFIX = "webauthn-security-sequential-"
+"""A run directory's name is this and the run's id."""
+
 
 class StageFolder(msgspec.Struct, frozen=True):
     """The folder of one stage."""
@@ -65,6 +68,21 @@ class RunFolder(msgspec.Struct, frozen=True):
     def stage2(self) -> StageFolder:
         """The Stage 2 training."""
         return StageFolder(self.root / "stage2")
+
+    @property
+    def healing(self) -> Path:
+        """What was tried where Stage 2 forgot too much; not there where nothing had to be."""
+        return self.root / "healing"
+
+    @property
+    def comparison(self) -> Path:
+        """Every model on both test splits, side by side."""
+        return self.root / "evaluation_results.json"
+
+    @property
+    def cases(self) -> Path:
+        """One file a test case, with what every model makes of it."""
+        return self.root / "model_evaluation"
 
     @property
     def final_model(self) -> Path:

@@ -9,10 +9,13 @@ import math
 import re
 from typing import Any
 
+import msgspec
+
 from secdaemon.config.schema import EMBEDDED_BASE_ID
-from secdaemon.pipeline.account.manifest_model import DatasetStats, Manifest, ThreeModels
+from secdaemon.pipeline.account.healed import attempt_name
+from secdaemon.pipeline.account.manifest_model import Compared, DatasetStats, Manifest
 from secdaemon.pipeline.account.markdown import document, listed, plain, table
-from secdaemon.pipeline.interface import Metrics
+from secdaemon.pipeline.interface import HealingAttempt, Metrics
 
 DATA_FILES = {"train": "train.jsonl", "validation": "valid.jsonl", "test": "test.jsonl"}
 """The Hub's name of a split -> its file in the data set repository."""
@@ -21,6 +24,8 @@ HUB_SOURCES = {"crossvul": "hitoshura25/crossvul", "cvefixes": "hitoshura25/cvef
 LICENSES = {"allenai/OLMo-2": "apache-2.0", EMBEDDED_BASE_ID: "apache-2.0"}
 """What is known of base models' licences, by the beginning of their ids."""
 
+_PAGE = re.compile(r"https?://[A-Za-z0-9._:/-]+")
+"""A workflow run's page; the one link of foreign origin in a card."""
 _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 _SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (math.inf, "n>100K"))
 _METRICS = (
@@ -50,18 +55,25 @@ _LIMITS = (
 )
 
 
-def model_card(manifest: Manifest) -> str:
-    """Return the model repository's README.md."""
+class Partner(msgspec.Struct, frozen=True):
+    """The other repository of a run, at the revision that belongs to this one."""
+
+    url: str
+    revision: str
+
+
+def model_card(manifest: Manifest, dataset: Partner | None = None) -> str:
+    """Return the model repository's README.md; `dataset` is what it was trained on, if sent."""
     return document(
         _model_front_matter(manifest),
         "# Security analyst adapter",
         _model_summary(manifest),
         "## What it was trained on",
-        _trained_on(manifest),
+        _trained_on(manifest) + _partner("The project's examples", dataset),
         "## What it learnt",
         *(_results(title, getattr(manifest.metrics, name)) for name, title in _SPLITS),
         "## Retention",
-        _retention(manifest),
+        _retention(manifest) + _healing(manifest),
         "## Checks",
         _gates(manifest),
         "## Limits",
@@ -73,8 +85,29 @@ def model_card(manifest: Manifest) -> str:
     )
 
 
-def dataset_card(manifest: Manifest) -> str:
-    """Return the data set repository's README.md, beside the files of `DATA_FILES`."""
+def adapter_card(base_id: str) -> str:
+    """Return the README.md of an adapter that was trained alone, by `secdaemon finetune`."""
+    fields = {
+        "base_model": base_id,
+        "base_model_relation": "adapter",
+        "library_name": "peft",
+        "pipeline_tag": "text-generation",
+        **_license(base_id),
+        "tags": ["lora", "mlx", "peft", "security"],
+    }
+    return document(
+        fields,
+        "# Adapter",
+        f"A LoRA adapter for {plain(base_id)}, trained with `secdaemon finetune`. The PEFT form is "
+        "at the root, the MLX form under `mlx/`. Nothing is known here of its data or its scores.",
+    )
+
+
+def dataset_card(manifest: Manifest, model: Partner | None = None) -> str:
+    """Return the data set repository's README.md, beside the files of `DATA_FILES`.
+
+    `model` is what was trained on it, if published.
+    """
     splits = manifest.stage2.dataset_stats.splits
     total = splits.train + splits.validation + splits.test
     categories = sorted(manifest.examples_by_category.items(), key=lambda item: (-item[1], item[0]))
@@ -90,7 +123,8 @@ def dataset_card(manifest: Manifest) -> str:
         "Examples that share a group, a text or a piece of code stand in one split. Replayed "
         "Stage 1 examples are no "
         f"part of this data set; the model also saw {_replay(manifest)} of them, from "
-        f"{listed(manifest.stage1.dataset_stats.sources)}.",
+        f"{listed(manifest.stage1.dataset_stats.sources)}."
+        + _partner("The model trained on it", model),
         "## Categories",
         table(("Category", "Examples"), [(plain(n), str(c)) for n, c in categories]),
         "## Columns",
@@ -103,6 +137,12 @@ def dataset_card(manifest: Manifest) -> str:
         "## Provenance",
         _provenance(manifest),
     )
+
+
+def _partner(what: str, partner: Partner | None) -> str:
+    if partner is None:
+        return ""
+    return f"\n\n{what}: {plain(partner.url)} at revision `{partner.revision}`."
 
 
 def _model_front_matter(manifest: Manifest) -> dict[str, Any]:
@@ -122,7 +162,7 @@ def _model_front_matter(manifest: Manifest) -> dict[str, Any]:
     results = [
         result
         for name, title in _SPLITS
-        if (result := _index_entry(name, title, getattr(manifest.metrics, name).stage2))
+        if (result := _index_entry(name, title, getattr(manifest.metrics, name).final))
     ]
     if results:
         fields["model-index"] = [{"name": _model_name(manifest), "results": results}]
@@ -175,10 +215,12 @@ def _dataset_front_matter(total: int) -> dict[str, Any]:
 
 
 def _model_summary(manifest: Manifest) -> str:
+    method = manifest.stage2.training_params.method
+    how = f", with {listed(method)} against forgetting the first stage" if method else ""
     return (
         f"A LoRA adapter for {plain(manifest.base_model_id)}, trained by `secdaemon` in two "
-        "stages: first on public vulnerability fixes, then on one project's own scan findings "
-        "with some of the first stage's examples replayed.\n"
+        f"stages: first on public vulnerability fixes, then on one project's own scan findings{how}"
+        ".\n"
     )
 
 
@@ -207,15 +249,19 @@ def _stage_row(name: str, stats: DatasetStats, iterations: int) -> tuple[str, ..
     return (name, listed(stats.sources), *map(str, counts))
 
 
-def _results(title: str, models: ThreeModels) -> str:
+def _results(title: str, models: Compared) -> str:
+    columns: dict[str, Metrics | None] = {"Base": models.base, "Stage 1": models.stage1}
+    if models.healed is None:
+        columns["Stage 2 (this adapter)"] = models.stage2
+    else:
+        columns |= {"Stage 2 as trained": models.stage2, "This adapter": models.healed}
+    if models.champion is not None:
+        columns["Published before"] = models.champion
     rows = [
-        (
-            label,
-            *(_number(model, key, form) for model in (models.base, models.stage1, models.stage2)),
-        )
+        (label, *(_number(model, key, form) for model in columns.values()))
         for key, label, form in _METRICS
     ]
-    compared = table(("Metric", "Base", "Stage 1", "Stage 2 (this adapter)"), rows)
+    compared = table(("Metric", *columns), rows)
     return f"### {title}, {models.base.examples} examples\n\n{compared}"
 
 
@@ -240,6 +286,29 @@ def _retention(manifest: Manifest) -> str:
         "split, that is left after Stage 2: 1 is all of it, 0 none, and above 1 Stage 2 went on "
         "improving. The interval is a paired bootstrap over groups of related examples.\n\n"
         f"The verdict: {plain(found.reason)}."
+    )
+
+
+def _healing(manifest: Manifest) -> str:
+    """Return what was tried against forgetting; nothing where nothing had to be."""
+    if not manifest.healing:
+        return ""
+    columns = ("Tried", "Replay", "Rate", "Retention", "Improvement", "Result")
+    remedy = manifest.remedy or ""
+    return f"\n\n{plain(remedy[:1].upper())}{plain(remedy[1:])}.\n\n" + table(
+        columns, [_attempt_row(attempt) for attempt in manifest.healing]
+    )
+
+
+def _attempt_row(attempt: HealingAttempt) -> tuple[str, ...]:
+    result = "passed" if attempt.passed else "not passed"
+    measured = (attempt.retention, attempt.improvement)
+    return (
+        attempt_name(attempt),
+        f"{attempt.replay_ratio:.0%}",
+        f"{attempt.learning_rate:.3g}",
+        *("not measured" if value is None else f"{value:.3f}" for value in measured),
+        f"{result}, this adapter" if attempt.chosen else result,
     )
 
 
@@ -297,15 +366,21 @@ def _provenance(manifest: Manifest) -> str:
         "Made at": manifest.timestamp,
         "Artifact": artifact.name,
         "Artifact SHA-256": artifact.sha256,
+        "Trust": "from a trusted workflow run" if artifact.kind == "github" else "given by hand",
         "Repository": source.repository,
+        "Branch": source.branch,
         "Commit": source.commit,
+        "Workflow": source.workflow,
         "Workflow run": f"{run}, attempt {source.run_attempt}" if run is not None else None,
+        "Started by": source.actor,
         "Stage 1 fingerprint": manifest.stage1.fingerprint
         + (" (reused)" if manifest.stage1.reused else ""),
         "Project examples' fingerprint": manifest.data_fingerprints["project_examples"],
         **{f"Revision of {name}": value for name, value in manifest.data_revisions.items()},
     }
     rows = [(plain(name), plain(value)) for name, value in facts.items() if value is not None]
+    if source.url is not None and _PAGE.fullmatch(source.url):
+        rows.append(("Page", f"<{source.url}>"))
     return table(("What", "Value"), rows) + (
         "\n\nSettings, seeds and library versions that make it again stand in `run-manifest.json`."
     )

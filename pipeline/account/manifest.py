@@ -16,6 +16,7 @@ from secdaemon.config.schema import Settings
 from secdaemon.pipeline.account.manifest_check import check
 from secdaemon.pipeline.account.manifest_model import (
     ArtifactRecord,
+    Compared,
     DatasetStats,
     Manifest,
     Results,
@@ -25,7 +26,6 @@ from secdaemon.pipeline.account.manifest_model import (
     Stage1Record,
     Stage2Params,
     Stage2Record,
-    ThreeModels,
     TrainingParams,
     TrainingRecord,
 )
@@ -88,6 +88,9 @@ def build_manifest(
         metrics=_results(stage1, stage2, judged),
         retention=judged.retention if judged else None,
         gates=judged.gates if judged else (),
+        healing=judged.healing if judged else (),
+        remedy=judged.remedy if judged else None,
+        champion_run=judged.champion.run if judged and judged.champion else None,
         findings=parse.counts,
         findings_by_tool=parse.by_tool,
         examples_by_category=built.by_category,
@@ -102,21 +105,32 @@ def build_manifest(
 
 
 def _results(stage1: Stage1Output, stage2: Stage2Output, judged: RetentionOutput | None) -> Results:
+    healed, champion = (judged.healed, judged.champion) if judged else (None, None)
     return Results(
-        stage1_test=ThreeModels(
+        stage1_test=Compared(
             base=stage1.base_metrics,
             stage1=stage1.metrics,
             stage2=judged.stage1_test if judged else None,
+            healed=healed.stage1_test if healed else None,
+            champion=champion.stage1_test if champion else None,
         ),
-        stage2_test=ThreeModels(
-            base=stage2.base_metrics, stage1=stage2.baseline, stage2=stage2.metrics
+        stage2_test=Compared(
+            base=stage2.base_metrics,
+            stage1=stage2.baseline,
+            stage2=stage2.metrics,
+            healed=healed.stage2_test if healed else None,
+            champion=champion.stage2_test if champion else None,
         ),
     )
 
 
 def _artifact(origin: Origin) -> ArtifactRecord:
     return ArtifactRecord(
-        kind=origin.kind, name=origin.name, sha256=origin.sha256, size=origin.size
+        kind=origin.kind,
+        trust="github-trusted" if origin.kind == "github" else "by-hand",
+        name=origin.name,
+        sha256=origin.sha256,
+        size=origin.size,
     )
 
 
@@ -124,8 +138,12 @@ def _source(origin: Origin) -> SourceRecord:
     return SourceRecord(
         repository=origin.repository,
         commit=origin.head_sha,
+        branch=origin.branch,
+        workflow=origin.workflow,
         workflow_run_id=origin.workflow_run_id,
         run_attempt=origin.run_attempt,
+        actor=origin.actor,
+        url=origin.url,
     )
 
 
@@ -160,7 +178,8 @@ def _stage2(job: Job, outputs: Outputs) -> Stage2Record:
             num_iters=wanted.iterations,
             quality_weight_multiplier=wanted.quality_weight_multiplier,
             resume_from_stage1=True,
-            stage1_replay_ratio=wanted.replay_ratio,
+            stage1_replay_ratio=wanted.replay_ratio if "replay" in wanted.method else 0.0,
+            method=wanted.method,
         ),
         dataset_stats=_stats(
             tuple(outputs.parse.by_tool), made.examples, made.left_out, own=made.examples.train

@@ -12,7 +12,7 @@ from msgspec import Meta
 
 from secdaemon.config import schema
 from secdaemon.pipeline.findings.model import Counts
-from secdaemon.pipeline.interface import Gate, Metrics, RetentionResult
+from secdaemon.pipeline.interface import Gate, HealingAttempt, Metrics, RetentionResult
 
 Count = Annotated[int, Meta(ge=0)]
 Relative = Annotated[str, Meta(pattern=r"^\./[^/].*$")]
@@ -57,6 +57,9 @@ class Stage2Params(TrainingParams, frozen=True):
 
     resume_from_stage1: bool
     stage1_replay_ratio: float
+    """0 where replay is not among the methods."""
+    method: tuple[str, ...] = ()
+    """Against forgetting Stage 1."""
 
 
 class TrainingRecord(_Record, frozen=True):
@@ -94,25 +97,37 @@ class Stage2Record(_Record, frozen=True):
     training: TrainingRecord
 
 
-class ThreeModels(_Record, frozen=True):
-    """The three models on one test split; `stage2` is null while it has not been measured."""
+class Compared(_Record, frozen=True):
+    """The models on one test split."""
 
     base: Metrics
     stage1: Metrics
     stage2: Metrics | None
+    """As trained; null while it has not been measured."""
+    healed: Metrics | None
+    """The final model, where it is not the Stage 2 adapter as trained."""
+    champion: Metrics | None
+    """The project's last published model."""
+
+    @property
+    def final(self) -> Metrics | None:
+        """The final model."""
+        return self.healed or self.stage2
 
 
 class Results(_Record, frozen=True):
     """Both test splits."""
 
-    stage1_test: ThreeModels
-    stage2_test: ThreeModels
+    stage1_test: Compared
+    stage2_test: Compared
 
 
 class ArtifactRecord(_Record, frozen=True):
     """The artifact that the run is about."""
 
     kind: Literal["inbox", "github", "manual"]
+    trust: Literal["github-trusted", "by-hand"]
+    """Whether GitHub vouches for the workflow run that it is from, or a person dropped it."""
     name: str
     sha256: Sha256
     size: Count
@@ -123,8 +138,13 @@ class SourceRecord(_Record, frozen=True):
 
     repository: str | None
     commit: str | None
+    branch: str | None
+    workflow: str | None
     workflow_run_id: int | None
     run_attempt: int | None
+    actor: str | None
+    url: str | None
+    """The workflow run's page."""
 
 
 class SettingsRecord(_Record, frozen=True):
@@ -154,6 +174,12 @@ class Manifest(_Record, frozen=True):
     metrics: Results
     retention: RetentionResult | None
     gates: tuple[Gate, ...]
+    healing: tuple[HealingAttempt, ...]
+    """What was tried against forgetting; empty where nothing had to be."""
+    remedy: str | None
+    """What came of it."""
+    champion_run: str | None
+    """The project's last published run, where its model could be measured."""
     findings: Counts
     findings_by_tool: dict[str, int]
     examples_by_category: dict[str, int]

@@ -19,8 +19,11 @@ from secdaemon.pipeline.account import report_sections as sections
 from secdaemon.pipeline.account.manifest_model import Manifest
 from secdaemon.pipeline.account.markup import Html, page, style, tag
 from secdaemon.pipeline.account.portable import folders_of, portable, portable_job, portable_outputs
+from secdaemon.pipeline.account.report_comparison import side_by_side
 from secdaemon.pipeline.account.report_data import LossPoint, ReportData, Tally
 from secdaemon.pipeline.account.report_parts import section
+from secdaemon.pipeline.account.report_retention import retention
+from secdaemon.pipeline.evaluation.model import Comparison
 from secdaemon.pipeline.findings.model import Severity
 from secdaemon.pipeline.interface import Job, Outputs
 from secdaemon.pipeline.layout import RunFolder
@@ -34,7 +37,8 @@ _SECTIONS = (
     ("training data", sections.examples),
     ("loss curves", results.curves),
     ("metrics", results.metrics),
-    ("retention", results.retention),
+    ("models side by side", side_by_side),
+    ("retention", retention),
     ("gates", results.gates),
     ("provenance", results.provenance),
 )
@@ -76,7 +80,8 @@ def gather(
             Tally(tool=portable(tool, folders), severity=severity, count=count)
             for (tool, severity), count in sorted(kept.items())
         ),
-        manifest=_manifest(run.manifest),
+        comparison=_whole(run.comparison, Comparison),
+        manifest=_whole(run.manifest, Manifest),
         state=state,
         reason=None if reason is None else portable(reason, folders),
     )
@@ -90,9 +95,10 @@ def _rows(path: Path, kind: type[_Row]) -> tuple[_Row, ...]:
         return ()
 
 
-def _manifest(path: Path) -> Manifest | None:
+def _whole(path: Path, kind: type[_Row]) -> _Row | None:
+    """Return the one object of a JSON file, None where it cannot be read."""
     try:
-        return msgspec.json.decode(path.read_bytes(), type=Manifest)
+        return msgspec.json.decode(path.read_bytes(), type=kind)
     except (OSError, msgspec.DecodeError):
         return None
 

@@ -5,6 +5,7 @@ from typing import Literal
 import msgspec
 
 from secdaemon.pipeline.account.manifest_model import Manifest
+from secdaemon.pipeline.evaluation.model import Comparison
 from secdaemon.pipeline.findings.model import Severity
 from secdaemon.pipeline.interface import Job, Outputs
 
@@ -49,6 +50,7 @@ class ReportData(msgspec.Struct, frozen=True, kw_only=True):
     stage1_losses: tuple[LossPoint, ...] = ()
     stage2_losses: tuple[LossPoint, ...] = ()
     findings: tuple[Tally, ...] = ()
+    comparison: Comparison | None = None
     manifest: Manifest | None = None
     state: str | None = None
     """The run's state, where the caller knows it."""

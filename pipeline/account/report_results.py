@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 
 import msgspec
 
-from secdaemon.pipeline.account.charts import Curve, interval_chart, loss_chart
+from secdaemon.pipeline.account.charts import Curve, loss_chart
 from secdaemon.pipeline.account.manifest_model import Manifest
 from secdaemon.pipeline.account.markup import Child, Html, join, tag
 from secdaemon.pipeline.account.report_data import LossPoint, ReportData
@@ -21,7 +21,8 @@ from secdaemon.pipeline.account.report_parts import (
     sub,
     table,
 )
-from secdaemon.pipeline.interface import Metrics, RetentionResult, TrainingSummary
+from secdaemon.pipeline.interface import Metrics, TrainingSummary
+from secdaemon.pipeline.training.tokens import TOO_BIG
 
 
 class _Measure(msgspec.Struct, frozen=True):
@@ -38,9 +39,15 @@ _MEASURES = (
     _Measure("loss", "Loss", "nats per assistant token", ".3f", lower=True),
     _Measure("perplexity", "Perplexity", "e to the loss", ".2f", lower=True),
     _Measure("token_accuracy", "Token accuracy", "likeliest token is right", ".1%", lower=False),
+    _Measure("edited_loss", "Edited loss", "nats per token not copied", ".3f", lower=True),
+    _Measure(
+        "edited_token_accuracy", "Edited accuracy", "of the tokens not copied", ".1%", lower=False
+    ),
     _Measure("exact_match", "Exact match", "greedy answers, a few", ".1%", lower=False),
     _Measure("codebleu", "CodeBLEU", "greedy answers, a few", ".3f", lower=False),
 )
+
+_PUBLISHED_BEFORE = "Published before"
 
 
 def curves(data: ReportData) -> Html | None:
@@ -108,7 +115,29 @@ def _effort(summary: TrainingSummary | None, note: str | None) -> str:
         parts.append(plural(summary.iterations, "iteration"))
         parts.append(plural(summary.tokens, "token"))
         parts.append(_duration(summary.seconds))
+        parts.extend(_decided(summary))
     return ", ".join(parts)
+
+
+def _decided(summary: TrainingSummary) -> Iterator[str]:
+    """Yield what the training decided by itself, and why."""
+    if summary.capped_from is not None:
+        yield f"not {summary.capped_from}, as training.max_epochs allows no more"
+    if summary.stopped_early:
+        yield "stopped early, as validation got no better"
+    if summary.best_iteration not in (None, summary.iterations):
+        yield f"the adapter of iteration {summary.best_iteration} is kept, the best in validation"
+    found = summary.preflight
+    if found is None:
+        return
+    yield f"{found.peak_bytes / 1e9:.2g} GB of memory for the longest batch"
+    if found.unaided_bytes is not None:
+        cures = ["gradient checkpointing"] if found.grad_checkpoint else []
+        if left_out := summary.left_out.get(TOO_BIG):
+            cures.append(
+                f"{plural(left_out, 'example')} over {found.max_seq_length} tokens left out"
+            )
+        yield f"{' and '.join(cures)} instead of {found.unaided_bytes / 1e9:.2g} GB"
 
 
 def _duration(seconds: float) -> str:
@@ -124,34 +153,69 @@ def metrics(data: ReportData) -> Html | None:
     stage1, stage2, judged = data.outputs.stage1, data.outputs.stage2, data.outputs.retention
     if stage1 is None:
         return None
-    known = (stage1.base_metrics, stage1.metrics, judged.stage1_test if judged else None)
-    new = (stage2.base_metrics, stage2.baseline, stage2.metrics) if stage2 else None
+    known = _columns(
+        stage1.base_metrics,
+        stage1.metrics,
+        judged.stage1_test if judged else None,
+        judged.healed.stage1_test if judged and judged.healed else None,
+        judged.champion.stage1_test if judged and judged.champion else None,
+    )
+    new = stage2 and _columns(
+        stage2.base_metrics,
+        stage2.baseline,
+        stage2.metrics,
+        judged.healed.stage2_test if judged and judged.healed else None,
+        judged.champion.stage2_test if judged and judged.champion else None,
+    )
     return section(
         "What the models score",
         "Teacher-forced over the assistant's tokens. Under each number: the change against the "
         "column before it.",
-        tag("h3", f"Stage 1 test split: public fixes, {plural(known[0].examples, 'example')}"),
+        tag(
+            "h3",
+            f"Stage 1 test split: public fixes, {plural(stage1.base_metrics.examples, 'example')}",
+        ),
         _comparison(known),
-        tag("h3", f"Stage 2 test split: this project, {plural(new[0].examples, 'example')}")
-        if new
+        tag(
+            "h3", f"Stage 2 test split: this project, {plural(stage2.baseline.examples, 'example')}"
+        )
+        if stage2
         else None,
         _comparison(new) if new else None,
     )
 
 
-def _comparison(models: tuple[Metrics, Metrics, Metrics | None]) -> Html:
+def _columns(
+    base: Metrics,
+    stage1: Metrics,
+    stage2: Metrics | None,
+    healed: Metrics | None,
+    champion: Metrics | None,
+) -> dict[str, Metrics | None]:
+    """Return the models of one split by their columns' names; what there is not has none."""
+    columns: dict[str, Metrics | None] = {"Base": base, "Stage 1": stage1, "Stage 2": stage2}
+    if healed is not None:
+        columns["Healed"] = healed
+    if champion is not None:
+        columns[_PUBLISHED_BEFORE] = champion
+    return columns
+
+
+def _comparison(models: dict[str, Metrics | None]) -> Html:
     rows = [
         [row_name(measure.name, sub(measure.note)), *_values(models, measure)]
         for measure in _MEASURES
-        if any(model and getattr(model, measure.field) is not None for model in models)
+        if any(model and getattr(model, measure.field) is not None for model in models.values())
     ]
-    return table(("Metric", "Base", "Stage 1", "Stage 2"), rows, numbers_from=1)
+    return table(("Metric", *models), rows, numbers_from=1)
 
 
-def _values(models: Sequence[Metrics | None], measure: _Measure) -> Iterator[Html]:
+def _values(models: dict[str, Metrics | None], measure: _Measure) -> Iterator[Html]:
     """Yield each model's value with its change against the model before it."""
     before: float | None = None
-    for model in models:
+    for name, model in models.items():
+        if name == _PUBLISHED_BEFORE:
+            before = None
         value = None if model is None else getattr(model, measure.field)
         if value is None:
             yield cell(DASH, kind="num zero")
@@ -173,55 +237,9 @@ def _change(difference: float, measure: _Measure) -> Html:
     return tag("span", f"{text}{unit} {word}", class_=f"sub {word}")
 
 
-def retention(data: ReportData) -> Html | None:
-    """Return retention against its threshold; None where nothing is known."""
-    judged = data.outputs.retention
-    if judged is None:
-        return None
-    found = judged.retention
-    return section(
-        "Retention",
-        "The share of Stage 1's gain over the base, on Stage 1's own test split, that is left "
-        "after Stage 2: 1 is all of it, 0 none; above 1, Stage 2 went on improving.",
-        _interval(found),
-        tag("p", f"{found.reason[:1].upper()}{found.reason[1:]}."),
-        facts(_retention_facts(found)),
-    )
-
-
-def _interval(found: RetentionResult) -> Html | None:
-    if found.value is None:
-        return None
-    bounds = None
-    if found.ci_low is not None and found.ci_high is not None:
-        bounds = (found.ci_low, found.ci_high)
-    return interval_chart(
-        "retention",
-        "Retention with its 95 % interval",
-        found.value,
-        bounds,
-        found.threshold,
-        passed=found.passed,
-    )
-
-
-def _retention_facts(found: RetentionResult) -> Iterator[tuple[str, Child]]:
-    if found.ci_low is not None and found.ci_high is not None:
-        yield "95 % interval", f"{found.ci_low:.3f} to {found.ci_high:.3f}"
-    gain = found.gain
-    if gain.value is not None:
-        between = ""
-        if gain.ci_low is not None and gain.ci_high is not None:
-            between = f" ({gain.ci_low:.3f} to {gain.ci_high:.3f})"
-        yield "Stage 1's gain", f"{gain.value:.3f} nats per token{between}"
-    if found.token_accuracy_ratio is not None:
-        ratio = f"{found.token_accuracy_ratio:.3f}"
-        yield "Token accuracy", f"{ratio} of Stage 1's; it decides nothing"
-
-
 def gates(data: ReportData) -> Html | None:
     """Return every gate with its verdict; None where nothing is known."""
-    judged = data.outputs.retention
+    judged, sent = data.outputs.retention, data.outputs.publish
     if judged is None:
         return None
     rows = [
@@ -230,7 +248,7 @@ def gates(data: ReportData) -> Html | None:
             cell(badge("passed", "good") if gate.passed else badge("failed", "bad")),
             cell(gate.detail, kind="path"),
         ]
-        for gate in judged.gates
+        for gate in (*judged.gates, *(sent.gates if sent else ()))
     ]
     return section(
         "Gates",

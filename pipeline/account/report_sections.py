@@ -114,8 +114,12 @@ def _source(data: ReportData) -> Html:
             ("Artifact", join(origin.name, sub(f"{origin.size:,} bytes"))),
             ("SHA-256", mono(origin.sha256)),
             ("Repository", origin.repository),
+            ("Branch", origin.branch),
             ("Commit", mono(origin.head_sha) if origin.head_sha else None),
+            ("Workflow", origin.workflow),
             ("Workflow run", f"{run}, attempt {origin.run_attempt}" if run is not None else None),
+            ("Started by", origin.actor),
+            ("Page", origin.url),
             ("Base model", join(models.base, sub(models.base_id))),
         )
     )

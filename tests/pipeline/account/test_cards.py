@@ -22,13 +22,13 @@ SAMPLE = msgspec.json.decode(Path(__file__).with_name("sample_run.json").read_by
 HOSTILE = "a|b<script>alert(1)</script>[x](https://evil.example)\x1b[31m`*_<|im_start|>\nnext @you"
 
 
-def sample_manifest(**environ: str) -> Manifest:
-    """Return the sample's manifest under settings that the environment changes."""
+def sample_manifest(outputs: Any = None, **environ: str) -> Manifest:
+    """Return the sample's manifest, of other outputs or under settings that are changed."""
     home = Home(Path("/Users/someone/secdaemon"), chosen=True)
     settings = load_settings(home, environ={"SECDAEMON_MODELS__BASE": "embedded:tiny", **environ})
     places = {"run_dir": "x", "stage1_dir": "x", "archive": "x.zip", "lock_file": "x"}
     job = msgspec.convert({**SAMPLE["job"], **places, "settings": settings}, Job)
-    return build_manifest(job, msgspec.convert(SAMPLE["outputs"], Outputs), libraries={})
+    return build_manifest(job, msgspec.convert(outputs or SAMPLE["outputs"], Outputs), libraries={})
 
 
 def front_matter(card: str) -> Any:
@@ -74,6 +74,41 @@ def test_what_was_not_measured_is_left_out_of_the_index() -> None:
     card = model_card(unmeasured)
     assert "model-index" not in front_matter(card)
     assert "not measured" in card
+
+
+def test_a_healed_model_has_its_own_numbers_in_the_card() -> None:
+    """The table has both, the index the final model's, and what was tried stands there."""
+    outputs = msgspec.json.decode(msgspec.json.encode(SAMPLE["outputs"]))
+    judged = outputs["retention"]
+    other = {**judged["stage1_test"], "loss": 1.3131}
+    attempt = {
+        "kind": "trained",
+        "training": 0,
+        "t": 1.0,
+        "replay_ratio": 0.15,
+        "learning_rate": 4e-6,
+        "retention": 0.412,
+        "improvement": 0.7,
+        "passed": False,
+        "chosen": False,
+        "detail": "",
+    }
+    walk = {"kind": "walk", "t": 0.4375, "retention": 0.931, "passed": True, "chosen": True}
+    judged |= {
+        "healing": [attempt, {**attempt, **walk}],
+        "remedy": "healed: moved back",
+        "healed": {"stage1_test": other, "stage2_test": other},
+        "champion": {"run": "r", "stage1_test": other, "stage2_test": other},
+    }
+    card = model_card(sample_manifest(outputs=outputs))
+    assert "| Stage 2 as trained | This adapter | Published before |" in card
+    assert "| 1.812 | 1.201 | 1.230 | 1.313 | 1.313 |" in card
+    results = front_matter(card)["model-index"][0]["results"]
+    assert results[0]["metrics"][0]["value"] == 1.3131
+    assert "Healed: moved back." in card
+    assert "| Stage 2 as trained | 15% | 4e-06 | 0.412 | 0.700 | not passed |" in card
+    assert "0.438 of the way from Stage 1 to the training" in card
+    assert "passed, this adapter" in card
 
 
 def test_an_unknown_base_gets_no_licence_of_ours() -> None:

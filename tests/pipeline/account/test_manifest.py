@@ -23,7 +23,15 @@ from secdaemon.pipeline.account.manifest import (
 from secdaemon.pipeline.account.manifest_check import check_files
 from secdaemon.pipeline.account.portable import absolute_path, portable, short_name
 from secdaemon.pipeline.findings.redact import redact
-from secdaemon.pipeline.interface import Gate, Job, Outputs
+from secdaemon.pipeline.interface import (
+    Champion,
+    Gate,
+    HealingAttempt,
+    Job,
+    Outputs,
+    RetentionOutput,
+    TwoSplits,
+)
 
 SAMPLE = msgspec.json.decode(Path(__file__).with_name("sample_run.json").read_bytes())
 HOME = Home(Path("/Users/someone/secdaemon"), chosen=True)
@@ -66,6 +74,32 @@ def field_paths(value: Any, where: tuple[str, ...] = ()) -> list[tuple[str, ...]
         if key not in open_ended:
             found += field_paths(item, (*where, key))
     return found
+
+
+def healed(judged: RetentionOutput) -> RetentionOutput:
+    """Return the sample's verdict as it would be had the model forgotten, been moved, and passed."""
+    attempt = HealingAttempt(
+        kind="trained",
+        training=0,
+        t=1.0,
+        replay_ratio=0.15,
+        learning_rate=4e-6,
+        retention=0.412,
+        improvement=0.7,
+        passed=False,
+        chosen=False,
+        detail="less than the threshold",
+    )
+    change = msgspec.structs.replace
+    moved = change(attempt, kind="walk", t=0.4375, retention=0.931, passed=True, chosen=True)
+    other = change(judged.stage1_test, loss=1.3131)
+    return change(
+        judged,
+        healing=(attempt, moved),
+        remedy="healed (1 point): Stage 2 as trained kept 0.412",
+        healed=TwoSplits(stage1_test=other, stage2_test=other),
+        champion=Champion(run="20261101_000000", stage1_test=other, stage2_test=other),
+    )
 
 
 def strings(value: Any) -> list[str]:
@@ -114,6 +148,7 @@ def test_training_params_are_those_of_each_stage() -> None:
         "quality_weight_multiplier": 2.5,
         "resume_from_stage1": True,
         "stage1_replay_ratio": 0.15,
+        "method": ["replay", "distillation"],
     }
 
 
@@ -176,7 +211,8 @@ def test_every_missing_field_is_named(tmp_path_factory: pytest.TempPathFactory, 
 
 def optional(field: tuple[str, ...]) -> bool:
     """Return whether the interface's own types give the field a default."""
-    return field[-1] in {"exact_match", "codebleu"}
+    defaulted = {"exact_match", "codebleu", "edited_loss", "edited_token_accuracy"}
+    return field[-1] in defaulted | {"bound", "slack", "edited"}
 
 
 def test_all_problems_are_named_at_once(tmp_path: Path) -> None:
@@ -219,6 +255,26 @@ def test_a_run_that_is_not_judged_yet_has_a_manifest_that_says_so(tmp_path: Path
         "retention: is not known yet",
         "metrics.stage1_test.stage2: is not known yet",
     ]
+
+
+def test_what_was_tried_against_forgetting_is_in_it(tmp_path: Path) -> None:
+    """Every attempt, what came of it, and the final model's own numbers beside Stage 2's."""
+    assert OUTPUTS.retention is not None
+    judged = healed(OUTPUTS.retention)
+    found = build_manifest(
+        JOB, msgspec.structs.replace(OUTPUTS, retention=judged), libraries=LIBRARIES
+    )
+    write(found, tmp_path / "run-manifest.json")
+    assert check(tmp_path / "run-manifest.json") == []
+    assert found.healing == judged.healing
+    assert found.remedy == judged.remedy
+    assert found.champion_run == "20261101_000000"
+    assert judged.healed is not None
+    for split in ("stage1_test", "stage2_test"):
+        compared = getattr(found.metrics, split)
+        assert compared.healed == compared.final == getattr(judged.healed, split)
+        assert compared.champion == getattr(judged.champion, split)
+    assert found.metrics.stage1_test.stage2 == judged.stage1_test
 
 
 def test_a_run_without_its_stages_has_none() -> None:

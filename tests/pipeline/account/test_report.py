@@ -30,7 +30,7 @@ from secdaemon.pipeline.account.markup import style, tag
 from secdaemon.pipeline.account.portable import absolute_path
 from secdaemon.pipeline.account.report import LossPoint, ReportData, gather, render
 from secdaemon.pipeline.account.report_data import STEPS
-from secdaemon.pipeline.interface import Job, Outputs, RetentionResult
+from secdaemon.pipeline.interface import Gate, Job, Outputs, RetentionOutput, RetentionResult
 from secdaemon.pipeline.layout import RunFolder
 
 SAMPLE = msgspec.json.decode(Path(__file__).with_name("sample_run.json").read_bytes())
@@ -249,6 +249,16 @@ def test_an_ended_run_says_why(tmp_path: Path, state: str) -> None:
     assert "not a zip file." in text
 
 
+def test_what_the_sent_bytes_passed_stands_among_the_gates(data: ReportData) -> None:
+    """The publish step's own checks follow those of the model."""
+    assert data.outputs.publish is not None
+    gate = Gate(name="secrets", passed=True, quality=False, detail="nothing to hide in 3 texts")
+    sent = msgspec.structs.replace(data.outputs.publish, gates=(gate,))
+    outputs = msgspec.structs.replace(data.outputs, publish=sent)
+    text = " ".join(read(render(msgspec.structs.replace(data, outputs=outputs))).text)
+    assert text.index("improvement") < text.index("nothing to hide in 3 texts")
+
+
 def test_a_held_run_names_the_gate(data: ReportData) -> None:
     """Without being told, the page knows from the gates that the run is held, and why."""
     assert data.outputs.retention is not None
@@ -274,6 +284,43 @@ def test_undefined_retention_draws_nothing(data: ReportData) -> None:
     page = render(msgspec.structs.replace(data, outputs=outputs))
     assert "retention-title" not in page
     assert "Retention is undefined: nothing was gained." in " ".join(read(page).text)
+
+
+def test_what_was_tried_against_forgetting_is_shown(data: ReportData) -> None:
+    """A row an attempt, the final model marked, and its numbers in a column of their own."""
+    assert data.outputs.retention is not None
+    judged = msgspec.json.decode(msgspec.json.encode(data.outputs.retention))
+    other = {**judged["stage1_test"], "loss": 1.3131}
+    attempt = {
+        "kind": "retrained",
+        "training": 1,
+        "t": 1.0,
+        "replay_ratio": 0.3,
+        "learning_rate": 2e-6,
+        "retention": None,
+        "improvement": None,
+        "passed": False,
+        "chosen": False,
+        "detail": HOSTILE,
+    }
+    walk = {"kind": "walk", "t": 0.4375, "retention": 0.931, "passed": True, "chosen": True}
+    judged |= {
+        "healing": [attempt, {**attempt, **walk}],
+        "remedy": "healed by moving back",
+        "healed": {"stage1_test": other, "stage2_test": other},
+        "champion": {"run": "r", "stage1_test": other, "stage2_test": other},
+    }
+    outputs = msgspec.structs.replace(
+        data.outputs, retention=msgspec.convert(judged, RetentionOutput)
+    )
+    text = " ".join(read(render(msgspec.structs.replace(data, outputs=outputs))).text)
+    assert "Healed by moving back." in text
+    assert "Stage 2 trained again" in text
+    assert "0.438 of the way from Stage 1 to the retraining" in text
+    assert "the final model" in text
+    assert "Published before" in text
+    assert "1.313" in text
+    assert "alert" not in text
 
 
 HOSTILE = (
