@@ -18,8 +18,6 @@ launchd's own default is 20."""
 THROTTLE_INTERVAL = 30
 """Seconds at least between two starts."""
 
-NICE = 5
-
 UMASK = 0o077
 """Files of the agent are its user's alone. A property list holds it as a plain integer, 63."""
 
@@ -49,10 +47,11 @@ def agent_plist(home: Home, interpreter: Path, path_variable: str) -> dict[str, 
         "ThrottleInterval": THROTTLE_INTERVAL,
         "ExitTimeOut": EXIT_TIMEOUT,
         # Without a type, launchd throttles a job's CPU (a CI runner reported 37 minutes instead of
-        # 6), and Background throttles Metal too; Nice and LowPriorityIO keep the Mac usable.
+        # 6), and Background throttles Metal too. There is no Nice: workers would inherit it and
+        # could not shed it, so that training would be made less urgent; the daemon makes the light
+        # ones so itself. LowPriorityIO keeps the Mac usable; training hardly touches the disk.
         "ProcessType": "Interactive",
         "LowPriorityIO": True,
-        "Nice": NICE,
         "Umask": UMASK,
         "StandardOutPath": log,
         "StandardErrorPath": log,

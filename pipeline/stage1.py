@@ -7,7 +7,6 @@ name with `.training` behind it, whichever run wants it, so that a killed traini
 
 import hashlib
 import shutil
-from datetime import datetime
 from pathlib import Path
 
 import msgspec
@@ -26,24 +25,20 @@ from secdaemon.pipeline.layout import RunFolder, StageFolder
 from secdaemon.pipeline.measure import Split, measure
 from secdaemon.pipeline.public.data import TRANSFORM_VERSION, load, revisions
 from secdaemon.pipeline.splits import split
+from secdaemon.pipeline.stage1_record import (
+    RECORD_FILE,
+    Record,
+    age_days,
+    is_set_aside,
+    is_whole,
+    old_folder,
+    read_record,
+    training_folder,
+)
 from secdaemon.pipeline.training.base_model import base_folder, file_hash, weights_hash
 from secdaemon.pipeline.training.train import TrainSpec, train
 
-RECORD_FILE = "stage1.json"
 LEFT_OUT_FILE = "left-out.json"
-SECONDS_A_DAY = 86_400.0
-
-
-class Record(msgspec.Struct, frozen=True, kw_only=True):
-    """stage1.json: written last; a folder without it is no result."""
-
-    run: str
-    """The run that trained it."""
-    request: str
-    """The fingerprint without the data's revisions."""
-    output: Stage1Output
-    files: dict[str, str]
-    """The SHA-256 of every other file of the result."""
 
 
 def run(job: Job, report: Report) -> Stage1Output:
@@ -61,7 +56,10 @@ def run(job: Job, report: Report) -> Stage1Output:
 
 
 def _request(job: Job, base: Path) -> str:
-    """Return the hash of everything that decides a result but the data's revisions."""
+    """Return the hash of everything that decides a result but the data's revisions.
+
+    On how many computers it was trained is no part of it: what was asked for is the same.
+    """
     training = job.settings.training
     wanted = (
         weights_hash(base),
@@ -70,7 +68,7 @@ def _request(job: Job, base: Path) -> str:
         job.settings.stage1.learning_rate,
         job.settings.stage1.max_examples,
         job.settings.lora,
-        msgspec.structs.replace(training, checkpoint_every=1),
+        msgspec.structs.replace(training, checkpoint_every=1, hostfile=None),
         TRANSFORM_VERSION,
     )
     return hashlib.sha256(msgspec.json.encode(wanted, order="deterministic")).hexdigest()
@@ -93,7 +91,7 @@ def _recent(job: Job, request: str) -> Record | None:
         key=lambda record: record.output.created_at,
         reverse=True,
     )
-    records = [record for record in records if _is_whole(record)]
+    records = [record for record in records if is_whole(record)]
     if not records:
         return None
     try:
@@ -104,35 +102,20 @@ def _recent(job: Job, request: str) -> Record | None:
 
 
 def _records(folder: Path) -> list[Record]:
+    """Return what may be reused at all: neither unfinished nor set aside."""
     found = []
     for path in sorted(folder.glob(f"*/{RECORD_FILE}")):
-        if path.parent.name.startswith("."):
+        if path.parent.name.startswith(".") or is_set_aside(path.parent):
             continue
-        try:
-            found.append(msgspec.json.decode(path.read_bytes(), type=Record))
-        except (OSError, msgspec.DecodeError):
-            continue
+        record = read_record(path.parent)
+        if record is not None:
+            found.append(record)
     return found
 
 
 def _fits(record: Record, job: Job, request: str) -> bool:
-    age = _seconds(job.now) - _seconds(record.output.created_at)
-    limit = job.settings.stage1.max_age_days * SECONDS_A_DAY
-    young = age <= limit or record.run == job.run_id
-    return record.request == request and young and Path(record.output.folder).is_dir()
-
-
-def _is_whole(record: Record) -> bool:
-    """Whether every file of a result is as it was written; a damaged one is made again."""
-    folder = Path(record.output.folder)
-    return all(
-        (folder / name).is_file() and file_hash(folder / name) == sha256
-        for name, sha256 in record.files.items()
-    )
-
-
-def _seconds(moment: str) -> float:
-    return datetime.fromisoformat(moment).timestamp()
+    young = age_days(record, job.now) <= job.settings.stage1.max_age_days
+    return record.request == request and (young or record.run == job.run_id)
 
 
 def _make(job: Job, request: str, base: Path, report: Report) -> Record:
@@ -140,7 +123,7 @@ def _make(job: Job, request: str, base: Path, report: Report) -> Record:
     data = revisions(job.settings.stage1.sources)
     fingerprint = _fingerprint(request, data)
     final = Path(job.stage1_dir) / fingerprint
-    work = final.with_name(f".{fingerprint}.training")
+    work = training_folder(final)
     folder = StageFolder(work)
     left_out = _prepare(job, folder)
     splits = read_splits(folder.data)
@@ -164,6 +147,7 @@ def _make(job: Job, request: str, base: Path, report: Report) -> Record:
     record = Record(
         run=job.run_id,
         request=request,
+        base=job.settings.models.base,
         output=Stage1Output(
             fingerprint=fingerprint,
             reused=False,
@@ -207,7 +191,7 @@ def _prepare(job: Job, folder: StageFolder) -> dict[str, int]:
 def _put(work: Path, final: Path) -> None:
     """Give the finished work its name; an aged result of the same name goes."""
     sync_tree(work)
-    old = final.with_name(f".{final.name}.old")
+    old = old_folder(final)
     shutil.rmtree(old, ignore_errors=True)
     if final.exists():
         final.replace(old)

@@ -139,6 +139,12 @@ def stage1_results(store: Store) -> list[StageOne]:
     return [msgspec.convert(dict(row), StageOne) for row in rows]
 
 
+def forget_stage1(store: Store, fingerprint: str) -> None:
+    """Remember a Stage 1 result no longer; one that nobody knows is none."""
+    with store.transaction() as db:
+        db.execute("DELETE FROM stage1_results WHERE fingerprint = ?", (fingerprint,))
+
+
 def state_of_retry(run: Run) -> State | None:
     """Return the working state that a held or failed run goes back to, None where it has none."""
     from secdaemon.state.machine import rule_of

@@ -41,7 +41,6 @@ def test_every_key_of_the_list() -> None:
         "ExitTimeOut": 60,
         "ProcessType": "Interactive",
         "LowPriorityIO": True,
-        "Nice": 5,
         "Umask": 63,
         "StandardOutPath": log,
         "StandardErrorPath": log,

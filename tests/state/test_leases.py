@@ -9,6 +9,7 @@ from secdaemon.state.leases import (
     acquire,
     back_off,
     finish,
+    forget_stage1,
     give_back,
     heartbeat,
     leases,
@@ -187,3 +188,6 @@ def test_stage1_results_newest_first(store: Store) -> None:
     assert stage1_results(store) == [new, old]
     record_stage1(store, again)
     assert stage1_results(store) == [again, new]
+    for _ in range(2):
+        forget_stage1(store, "a")
+        assert stage1_results(store) == [new]
