@@ -1,101 +1,92 @@
-"""Publishing: the final model and the project's data, complete or not at all.
+"""The publish step: stage everything, check the very bytes, send them to the target."""
 
-The folder target holds `<run id>/model/` and `<run id>/dataset/`, and a link `latest` to the
-newest run. Writing the same run again gives the same bytes.
-"""
-
-import hashlib
 from pathlib import Path
 
 import msgspec
 
-from secdaemon.config.files import copy_tree, staged_folder, sync_folder, write_file
-from secdaemon.pipeline.account import cards
-from secdaemon.pipeline.account.manifest import Manifest
+from secdaemon.config import schema
+from secdaemon.config.files import staged_folder, write_file
+from secdaemon.pipeline.account.cards import Partner
+from secdaemon.pipeline.account.portable import folders_of
 from secdaemon.pipeline.account.report import gather, render
-from secdaemon.pipeline.findings.redact import redact
-from secdaemon.pipeline.interface import EndRun, Job, PermanentError, PublishOutput
+from secdaemon.pipeline.interface import EndRun, Gate, Job, PublishOutput, Report
 from secdaemon.pipeline.layout import RunFolder
+from secdaemon.pipeline.publishing import staging
+from secdaemon.pipeline.publishing.checks import check_staged
+from secdaemon.pipeline.publishing.folder import put
 
-TEXT_ENDINGS = frozenset({".json", ".jsonl", ".md", ".txt", ".jinja"})
-SPLITS = ("train", "valid", "test")
 
-
-def run(job: Job) -> PublishOutput:
-    """Publish the run to its target.
+def run(job: Job, report: Report) -> PublishOutput:
+    """Publish the run to its target; twice is as good as once.
 
     Raises:
-        EndRun: held, because something that looks like a secret would leave.
-        PermanentError: the target cannot be used as it is set.
-        OSError: the folder cannot be written.
+        EndRun: held, because what would leave fails a gate.
+        TransientError: the Hub has trouble.
+        PermanentError: the Hub says no.
+        OSError: a folder cannot be written.
     """
-    settings = job.settings.publish
-    if settings.target != "folder":
-        msg = (
-            "publish.target huggingface is not part of this version yet; set publish.target to "
-            f"folder, then `secdaemon retry {job.run_id}`"
-        )
-        raise PermanentError(msg)
-    final = Path(settings.folder) / job.run_id
-    with staged_folder(final) as staged:
-        stage(job, staged)
-        _hold_secrets(staged)
-        revision = content_hash(staged / "model")
-    _link_latest(final)
-    output = PublishOutput(
-        target="folder",
-        model_url=str(final / "model"),
-        dataset_url=str(final / "dataset"),
-        revision=revision,
-    )
     folder = RunFolder(Path(job.run_dir))
+    with staged_folder(folder.root / "work" / "published") as staged:
+        staging.lay_out(folder, staged)
+        page = render(gather(folder, job, job.previous))
+        staging.describe(staged, (), page)
+        gates = _passed(job, staged)
+        staging.describe(staged, gates, page)
+        _passed(job, staged)
+        output = _send(job, staged, report)
+    output = msgspec.structs.replace(output, gates=gates)
     outputs = msgspec.structs.replace(job.previous, publish=output)
     write_file(folder.report, render(gather(folder, job, outputs)))
     return output
 
 
-def stage(job: Job, target: Path) -> None:
-    """Lay out everything that is to be sent, as `model/` and `dataset/` below `target`."""
-    folder = RunFolder(Path(job.run_dir))
-    copy_tree(folder.final_model, target / "model")
-    for name in SPLITS:
-        source = folder.project_data / f"{name}.jsonl"
-        write_file(target / "dataset" / source.name, source.read_bytes())
-    manifest = msgspec.json.decode(folder.manifest.read_bytes(), type=Manifest)
-    write_file(target / "dataset" / "README.md", cards.dataset_card(manifest))
-    write_file(target / "dataset" / folder.manifest.name, folder.manifest.read_bytes())
+def _passed(job: Job, staged: Path) -> tuple[Gate, ...]:
+    """Return the results of the gates.
+
+    Raises:
+        EndRun: held, with what did not pass.
+    """
+    gates = check_staged(staged, folders_of(job))
+    failed = [gate.detail for gate in gates if not gate.passed]
+    if failed:
+        msg = f"{'; '.join(failed)}; nothing was published"
+        raise EndRun(state="held", reason=msg)
+    return gates
 
 
-def _hold_secrets(staged: Path) -> None:
-    """Refuse to publish text in which the redactor would still hide something."""
-    for path in sorted(staged.rglob("*")):
-        if not path.is_file() or path.suffix not in TEXT_ENDINGS:
-            continue
-        text = path.read_text(encoding="utf-8")
-        if redact(text) != text:
-            where = path.relative_to(staged).as_posix()
-            msg = f"{where} holds what looks like a secret; nothing was published"
-            raise EndRun(state="held", reason=msg)
+def _send(job: Job, staged: Path, report: Report) -> PublishOutput:
+    settings = job.settings.publish
+    if settings.target == "folder":
+        return put(staged, Path(settings.folder) / job.run_id)
+    return _upload(job, staged, settings, report)
 
 
-def content_hash(folder: Path) -> str:
-    """Return the hash of every file's name and bytes, in the order of their names."""
-    digest = hashlib.sha256()
-    for path in sorted(folder.rglob("*")):
-        if path.is_file():
-            name = path.relative_to(folder).as_posix()
-            digest.update(f"{name}\0{path.stat().st_size}\0".encode())
-            digest.update(path.read_bytes())
-    return digest.hexdigest()
+def _upload(job: Job, staged: Path, settings: schema.Publish, report: Report) -> PublishOutput:
+    """Send both repositories: the data set first, so that the model's card can name its commit."""
+    from secdaemon.pipeline.publishing.hub import Hub, Repository
+    from secdaemon.pipeline.publishing.tokens import hub_token
 
-
-def _link_latest(final: Path) -> None:
-    """Point `latest` at a run, in one rename, unless it points at a newer one."""
-    link = final.parent / "latest"
-    if link.is_symlink() and link.exists() and link.readlink().name > final.name:
-        return
-    fresh = final.parent / ".latest.staged"
-    fresh.unlink(missing_ok=True)
-    fresh.symlink_to(final.name, target_is_directory=True)
-    fresh.replace(link)
-    sync_folder(final.parent)
+    total = sum(path.stat().st_size for path in staged.rglob("*") if path.is_file())
+    hub = Hub(hub_token(), report, total)
+    prefix = settings.prefix or hub.user()
+    names = {"prefix": prefix, "run_id": job.run_id}
+    model = Repository("model", settings.model_repo.format_map(names))
+    dataset = Repository("dataset", settings.dataset_repo.format_map(names))
+    for repository in (dataset, model):
+        hub.ensure(repository, private=settings.private)
+    staging.point(staged, model=Partner(hub.url(model), job.run_id))
+    _passed(job, staged)
+    data = hub.put(dataset, staged / "dataset", job.run_id)
+    staging.point(
+        staged,
+        dataset=Partner(data.url, data.revision),
+        model=Partner(hub.url(model), job.run_id),
+    )
+    _passed(job, staged)
+    placed = hub.put(model, staged / "model", job.run_id)
+    return PublishOutput(
+        target="huggingface",
+        model_url=placed.url,
+        dataset_url=data.url,
+        revision=placed.revision,
+    )

@@ -90,6 +90,17 @@ def tensor_file(tensors: dict[str, Tensor], metadata: dict[str, str]) -> bytes:
     return b"".join((len(text).to_bytes(_LENGTH_BYTES, "little"), text, *parts))
 
 
+def header_text(path: Path) -> str:
+    """Return a safetensors file's header, the only text in it, as it stands there.
+
+    Raises:
+        OSError: the file cannot be read.
+    """
+    with path.open("rb") as file:
+        length = int.from_bytes(file.read(_LENGTH_BYTES), "little")
+        return file.read(min(length, _MAX_HEADER)).decode(errors="replace")
+
+
 def _entries(path: Path) -> tuple[dict[str, _Entry], int]:
     """Return the header's entries and where the tensors' bytes begin."""
     size = path.stat().st_size
