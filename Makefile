@@ -5,7 +5,12 @@ PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do \
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: demo test test-slow lint format bench wheel-check venv clean
+# torch without CUDA is not to be had everywhere for every Python; 3.11 is asked first.
+PEFT_VENV ?= .venv-peft
+PEFT_PYTHON ?= $(shell python3.11 -c '' 2>/dev/null && echo python3.11 || echo $(PYTHON))
+PEFT_INSTALLED := $(PEFT_VENV)/.installed
+
+.PHONY: demo test test-slow test-peft lint format bench wheel-check venv clean
 
 demo: $(INSTALLED)  ## the main job on the embedded tiny model: a real zip in, a published adapter out
 	@$(BIN)/secdaemon demo
@@ -15,6 +20,9 @@ test: $(INSTALLED)  ## the tests that belong to every change
 
 test-slow: $(INSTALLED)  ## the long proofs: many kills, real training, the model recipe
 	$(BIN)/python -m pytest -q -m slow
+
+test-peft: $(PEFT_INSTALLED)  ## the PEFT form answers as the MLX form does, by torch and peft in an environment of their own
+	$(PEFT_VENV)/bin/python -m pytest -q tests/pipeline/training/test_peft_logits.py
 
 lint: $(INSTALLED)  ## ruff, mypy strict, import-linter
 	$(BIN)/ruff check .
@@ -40,5 +48,11 @@ $(INSTALLED): pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
 	@touch $@
 
+$(PEFT_INSTALLED): pyproject.toml constraints.txt
+	@test -n "$(PEFT_PYTHON)" || { echo "Python 3.11, 3.12 or 3.13 is needed and none was found on PATH"; exit 1; }
+	$(PEFT_PYTHON) -m venv $(PEFT_VENV)
+	$(PEFT_VENV)/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]' torch==2.13.0 peft==0.21.2
+	@touch $@
+
 clean:
-	rm -rf $(VENV) build dist *.egg-info
+	rm -rf $(VENV) $(PEFT_VENV) build dist *.egg-info

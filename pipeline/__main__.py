@@ -4,38 +4,29 @@ Standard input brings the job; its end, or SIGTERM, is the request to stop. The 
 output carries messages only: whatever a library prints goes to standard error, the run's log.
 """
 
-import fcntl
 import logging
 import os
 import signal
 import sys
 import threading
-import time
-import traceback
 from pathlib import Path
-from typing import BinaryIO, TextIO
+from typing import BinaryIO
 
 import msgspec
 
 from secdaemon.pipeline.interface import (
     Advanced,
     Beat,
-    Done,
-    Ended,
-    EndRun,
-    Failed,
     Job,
     Message,
-    PermanentError,
     Progress,
     StopRequested,
-    TransientError,
 )
 from secdaemon.pipeline.interface import Stopped as StoppedMessage
+from secdaemon.pipeline.outcome import outcome_of
+from secdaemon.pipeline.slot import take
 
 BEAT_SECONDS = 5.0
-LOCK_SECONDS = 0.1
-"""Between two looks at the slot's lock."""
 ORPHAN_SECONDS = 60.0
 """How long a worker without a daemon may take to reach its next checkpoint."""
 
@@ -102,46 +93,17 @@ def main() -> int:
     threading.Thread(target=_beat, args=(line,), daemon=True).start()
     Path(job.lock_file).parent.mkdir(parents=True, exist_ok=True)
     with Path(job.lock_file).open("a") as lock:
-        line.send(_do(sys.argv[1], job, stop) if _alone(lock, stop) else StoppedMessage())
+        line.send(
+            _do(sys.argv[1], job, stop) if take(lock, lambda: stop.asked) else StoppedMessage()
+        )
     return 0
-
-
-def _alone(lock: TextIO, stop: Stop) -> bool:
-    """Wait for the slot's lock; return False where the request to stop comes first.
-
-    A worker of a daemon that was killed may still be on its way to a checkpoint.
-    """
-    while True:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            if stop.asked:
-                return False
-            time.sleep(LOCK_SECONDS)
-        else:
-            return True
 
 
 def _do(step: str, job: Job, stop: Stop) -> Message:
     """Return the step's last message; only a bug lets an exception out."""
     from secdaemon.pipeline.steps import STEPS
 
-    try:
-        output = STEPS[step](job, stop.report)
-    except EndRun as end:
-        return Ended(end.state, str(end), msgspec.Raw(msgspec.json.encode(end.output)))
-    except StopRequested:
-        return StoppedMessage()
-    except TransientError as error:
-        traceback.print_exc()
-        return Failed(str(error), transient=True)
-    except PermanentError as error:
-        traceback.print_exc()
-        return Failed(str(error), transient=False)
-    except OSError as error:
-        traceback.print_exc()
-        return Failed(f"{error.filename or step}: {error.strerror or error}", transient=True)
-    return Done(msgspec.Raw(msgspec.json.encode(output)))
+    return outcome_of(lambda: STEPS[step](job, stop.report), step)
 
 
 def _watch_input(stop: Stop) -> None:

@@ -69,6 +69,20 @@ def split(examples: Iterable[Example], seed: int) -> Splits:
     return Splits(*(_ordered(part, seed) for part in parts))
 
 
+def halves(
+    examples: Iterable[Example], share: float, seed: int
+) -> tuple[tuple[Example, ...], tuple[Example, ...]]:
+    """Return training examples and about `share` held out of them; nothing leaks, as in `split`.
+
+    The second is empty where all examples belong together.
+    """
+    components = _components(list(examples), seed)
+    if len(components) < 2:  # noqa: PLR2004 - one to learn from, one to hold out
+        return _ordered(components, seed), ()
+    rest, held = _held_out(components, share * sum(component.size for component in components))
+    return _ordered(rest, seed), _ordered(held, seed)
+
+
 def replay_count(ratio: float, project: int, available: int) -> int:
     """Return how many Stage 1 examples join `project` training examples, at most `available`."""
     if ratio <= 0 or project <= 0 or available <= 0:

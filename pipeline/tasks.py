@@ -3,16 +3,27 @@
 The question comes as JSON on standard input; the answer goes to standard output as text.
 """
 
+import signal
 import sys
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import msgspec
 
 from secdaemon.config.files import write_file
 from secdaemon.config.schema import Settings
-from secdaemon.pipeline.interface import Gate, Job, PermanentError, PipelineError
+from secdaemon.pipeline.interface import (
+    Job,
+    PermanentError,
+    PipelineError,
+    Progress,
+    Report,
+    StopRequested,
+)
 from secdaemon.pipeline.layout import RunFolder
+
+INTERRUPTED = 130
 
 
 def report(question: bytes) -> int:
@@ -29,38 +40,100 @@ def report(question: bytes) -> int:
 
 def validate(question: bytes) -> int:
     """Check a folder and print each check; 0 only when all passed."""
+    from secdaemon.pipeline.publishing.anything import check, recognise
+
     path, settings = msgspec.json.decode(question, type=tuple[str, Settings])
-    checks = _checks(Path(path), settings)
-    for check in checks:
-        print(f"{'ok  ' if check.passed else 'FAIL'}  {check.name:<10} {check.detail}")
-    return 0 if all(check.passed for check in checks) else 1
+    checks = check(recognise(Path(path)), settings)
+    for gate in checks:
+        print(f"{'ok  ' if gate.passed else 'FAIL'}  {gate.name:<11} {gate.detail}")
+    return 0 if all(gate.passed for gate in checks) else 1
 
 
-def _checks(path: Path, settings: Settings) -> tuple[Gate, ...]:
-    """Recognise what kind of model folder it is, and check it as that."""
-    from secdaemon.pipeline import gates
-    from secdaemon.pipeline.account import manifest
-    from secdaemon.pipeline.training.base_model import base_folder
+def export(question: bytes) -> int:
+    """Write an MLX adapter as a PEFT adapter, and print where it is."""
+    from secdaemon.pipeline.publishing.anything import mlx_form
+    from secdaemon.pipeline.training.peft import to_peft
 
-    if (path / "run-manifest.json").is_file() and (path / "final-model").is_dir():
-        path /= "final-model"
-    if (path / "model").is_dir() and (path / "dataset").is_dir():
-        path /= "model"
-    if (path / "mlx").is_dir() or (path / "adapter_model.safetensors").is_file():
-        wrong = manifest.check(path / "run-manifest.json")
-        described = Gate(
-            name="manifest",
-            passed=not wrong,
-            quality=False,
-            detail="; ".join(wrong) or "run-manifest.json is whole",
-        )
-        return (described, *gates.check_model(path, base_folder(settings.models)))
-    if (path / "adapters").is_dir():
-        path /= "adapters"
-    if any(path.glob("adapter*")):
-        return gates.check_adapter(path, base_folder(settings.models))
-    whole = gates.complete("the model", path, ("config.json", "tokenizer.json"))
-    return (whole, gates.generates(path, None)) if whole.passed else (whole,)
+    path, output, base_id = msgspec.json.decode(question, type=tuple[str, str, str])
+    adapter, target = mlx_form(Path(path)), Path(output)
+    target.mkdir(parents=True, exist_ok=True)
+    to_peft(adapter, target, base_id)
+    print(target)
+    return 0
+
+
+def publish(question: bytes) -> int:
+    """Send a validated folder to the publish target, and print where it stands."""
+    from secdaemon.pipeline.publishing.anything import publish as send
+
+    path, settings = msgspec.json.decode(question, type=tuple[str, Settings])
+    sent = send(Path(path), settings, _tell)
+    print("\n".join(filter(None, (sent.model_url, sent.dataset_url))))
+    return 0
+
+
+def finetune(question: bytes) -> int:
+    """Train on a file, publish the adapter where that was asked for, and print where it is."""
+    from secdaemon.pipeline import finetune as training
+    from secdaemon.pipeline.publishing.anything import publish as send
+
+    request, settings = msgspec.json.decode(question, type=tuple[training.Request, Settings])
+
+    def work(report: Report) -> None:
+        done = training.run(request, settings, report)
+        print(done.adapters)
+        if request.upload:
+            print(send(done.adapters, settings, report).model_url)
+
+    return _alone(Path(request.lock_file), work)
+
+
+def tune(question: bytes) -> int:
+    """Search for better Stage 2 settings and print what was found."""
+    from secdaemon.pipeline.account.tuned import told
+    from secdaemon.pipeline.tuning import search
+
+    job, folder, count, as_json = msgspec.json.decode(question, type=tuple[Job, str, int, bool])
+
+    def work(report: Report) -> None:
+        found = search(job, Path(folder), count, report)
+        if as_json:
+            print(msgspec.json.format(msgspec.json.encode(found), indent=2).decode())
+        else:
+            print(told(found))
+
+    return _alone(Path(job.lock_file), work)
+
+
+def _alone(lock_file: Path, work: Callable[[Report], None]) -> int:
+    """Do heavy work once nothing else heavy runs in the home; a signal stops it at a report."""
+    from secdaemon.pipeline.slot import take
+
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+
+    def report(progress: Progress) -> None:
+        _tell(progress)
+        if stop.is_set():
+            msg = "stopped; the same command goes on from here"
+            raise StopRequested(msg)
+
+    lock_file.parent.mkdir(parents=True, exist_ok=True)
+    with lock_file.open("a") as lock:
+        if not take(lock, stop.is_set):
+            return INTERRUPTED
+        work(report)
+    return 0
+
+
+def _tell(progress: Progress) -> None:
+    """Show progress on one line of standard error, where that is a terminal."""
+    if not sys.stderr.isatty():
+        return
+    loss = "" if progress.loss is None else f", loss {progress.loss:.4f}"
+    done = f"\r{progress.iteration} of {progress.iterations}{loss}  "
+    print(done, end="", file=sys.stderr, flush=True)
 
 
 def doctor(question: bytes) -> int:
@@ -87,6 +160,8 @@ def _diagnoses(settings: Settings) -> Iterator[dict[str, str | None]]:
         detail, _, cure = str(error).partition(": get it with ")
         cure = cure.partition("; `secdaemon doctor`")[0]
         yield _found("model", "missing", detail, cure or None)
+    if settings.publish.enabled and settings.publish.target == "huggingface":
+        yield _token()
     for source in settings.stage1.sources:
         if source.endswith((".jsonl", ".parquet")) and not Path(source).expanduser().is_file():
             yield _found("stage 1", "missing", f"{source}: no such file", "fix stage1.sources")
@@ -94,18 +169,52 @@ def _diagnoses(settings: Settings) -> Iterator[dict[str, str | None]]:
             yield _found("stage 1", "ready", source)
 
 
+def _token() -> dict[str, str | None]:
+    """Whether there is a token; what it may do, only the Hub can tell."""
+    from secdaemon.pipeline.publishing.tokens import hub_token
+
+    try:
+        hub_token()
+    except PermanentError as error:
+        detail, _, cure = str(error).partition(": ")
+        return _found("token", "missing", detail, cure)
+    return _found("token", "ready", "there is a Hugging Face token")
+
+
 def _found(name: str, status: str, detail: str, cure: str | None = None) -> dict[str, str | None]:
     return {"name": name, "status": status, "detail": detail, "cure": cure}
 
 
-TASKS = {"report": report, "validate": validate, "doctor": doctor}
+def _interrupted(*_: object) -> None:
+    for number in (signal.SIGTERM, signal.SIGINT):
+        # What is left to do is tidying up, which no second one may cut short.
+        signal.signal(number, signal.SIG_IGN)
+    raise KeyboardInterrupt
+
+
+TASKS = {
+    "report": report,
+    "validate": validate,
+    "export": export,
+    "publish": publish,
+    "finetune": finetune,
+    "tune": tune,
+    "doctor": doctor,
+}
 
 
 def main() -> int:
-    """Do the task that the first argument names."""
+    """Do the task that the first argument names; a signal ends it as an interrupt does."""
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, _interrupted)
     try:
         return TASKS[sys.argv[1]](sys.stdin.buffer.read())
-    except PipelineError as error:
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except StopRequested as error:
+        print(f"secdaemon: {error}", file=sys.stderr)
+        return INTERRUPTED
+    except (PipelineError, OSError) as error:
         print(f"secdaemon: {error}", file=sys.stderr)
         return 1
 

@@ -57,7 +57,7 @@ def load_base(folder: Path, adapter: Path | None = None) -> tuple[Any, Any]:
         raise PermanentError(msg)
     try:
         model, tokenizer = load(str(folder), adapter_path=None if adapter is None else str(adapter))
-    except (OSError, ValueError, KeyError, TypeError, RuntimeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RuntimeError) as error:
         what = folder if adapter is None else f"{adapter} on {folder}"
         msg = f"{what}: mlx-lm cannot load it ({' '.join(str(error).split())})"
         raise PermanentError(msg) from error

@@ -12,6 +12,7 @@ from secdaemon.config.paths import Home
 Done = subprocess.CompletedProcess[str]
 Cli = Callable[..., Done]
 Make = Callable[..., Path]
+TUNE = ("finetune", "--dataset", __file__, "--output-name")
 
 
 def refused(done: Done, *words: str) -> None:
@@ -47,6 +48,30 @@ def refused(done: Done, *words: str) -> None:
         (["report", "absent"], "absent"),
         (["logs", "absent"], "absent"),
         (["validate", "absent"], "absent"),
+        (["validate", "/dev/null"], "no folder"),
+        (["validate"], "PATH"),
+        (["publish", "absent"], "absent"),
+        (["publish", "/dev/null"], "no folder"),
+        (["export", "absent", "--format", "peft", "--output", "x"], "absent"),
+        (["export", "user", "--format", "peft"], "--output"),
+        (["export", "user", "--format", "gguf", "--output", "x"], "--format"),
+        (["export", "user", "--format", "peft", "--output", "."], "--output"),
+        (["finetune", "--output-name", "x"], "--dataset"),
+        (["finetune", "--dataset", "absent.jsonl", "--output-name", "x"], "absent.jsonl"),
+        (["finetune", "--dataset", "user", "--output-name", "x"], "no file"),
+        (["finetune", "--dataset", "/dev/null", "--output-name", "../x"], "--output-name"),
+        (
+            [*TUNE, "webauthn-security-sequential-20260101_000000"],
+            "--output-name",
+        ),
+        ([*TUNE, "x", "--iterations", "0"], "--iterations"),
+        ([*TUNE, "x", "--iterations", "²"], "--iterations"),
+        ([*TUNE, "x", "--learning-rate", "2"], "--learning-rate"),
+        ([*TUNE, "x", "--learning-rate", "nan"], "--learning-rate"),
+        ([*TUNE, "x", "--resume-adapter", "absent"], "absent"),
+        (["dashboard", "--port", "65536"], "--port"),
+        (["dashboard", "--port", "web"], "--port"),
+        (["dashboard", "extra"], "extra"),
         (["agent", "nonsense"], "nonsense"),
         (["agent", "status", "--dry-run"], "--dry-run"),
         (["run", "extra"], "extra"),
@@ -96,6 +121,10 @@ def test_a_wrong_setting_names_its_key(cli: Cli, home: Home, text: str, words: l
         ["doctor", "--json"],
         ["process", "--artifacts-dir", "user"],
         ["validate", "user"],
+        ["publish", "user"],
+        ["export", "user", "--format", "peft", "--output", "x"],
+        ["finetune", "--dataset", __file__, "--output-name", "x"],
+        ["dashboard", "--no-open"],
         ["status", "--json"],
         ["init"],
     ],
