@@ -1,6 +1,7 @@
 """The commands that only read or write state.db, and those that ask one short-lived worker."""
 
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -16,7 +17,7 @@ from secdaemon.config.init import init_home
 from secdaemon.config.paths import Home
 from secdaemon.config.schema import Settings
 from secdaemon.config.settings import ConfigError, load_settings
-from secdaemon.daemon.cli import FAILED, WELL, WrongUseError
+from secdaemon.daemon.cli import FAILED, INTERRUPTED, WELL, WrongUseError
 from secdaemon.state.machine import Cause, State, rule_from
 from secdaemon.state.model import Run
 from secdaemon.state.store import Store, open_store
@@ -89,19 +90,20 @@ def init(args: Namespace, home: Home) -> int:
 def status(args: Namespace, home: Home) -> int:
     """`secdaemon status`."""
     from secdaemon.daemon.tables import run_lines, status_lines
-    from secdaemon.daemon.views import view_run, view_status
+    from secdaemon.daemon.views import training_waits, view_polls, view_run, view_status
 
-    settings = _settings_to_show(args, home)
+    settings = settings_to_show(args, home)
     while True:
         with existing_store(home) as store:
             if args.run:
-                one = view_run(_need(store, home, args.run), args.run)
-                lines = run_lines(one)
+                one = view_run(need(store, home, args.run), args.run)
+                lines = run_lines(one, training_waits(store))
                 document: object = one
             else:
                 limit = args.limit if args.limit is not None else -1 if args.json else TABLE_RUNS
                 overview = view_status(store, home, settings, limit)
-                lines = status_lines(overview)
+                polls = view_polls(store, settings)
+                lines = status_lines(overview, training_waits(store), polls)
                 document = overview
             if args.json:
                 say_json(document)
@@ -112,7 +114,7 @@ def status(args: Namespace, home: Home) -> int:
         time.sleep(WATCH_SECONDS)
 
 
-def _settings_to_show(args: Namespace, home: Home) -> Settings:
+def settings_to_show(args: Namespace, home: Home) -> Settings:
     """Return the settings, the defaults where the wrong ones stand among the daemon's problems.
 
     Raises:
@@ -129,7 +131,12 @@ def _settings_to_show(args: Namespace, home: Home) -> Settings:
         return load_settings(home, Path(os.devnull), {})
 
 
-def _need(store: Store | None, home: Home, run_id: str) -> Store:
+def need(store: Store | None, home: Home, run_id: str) -> Store:
+    """Return the store.
+
+    Raises:
+        WrongUseError: there is none yet, and so no such run.
+    """
     if store is None:
         msg = f"no run {run_id}: {home.root} has no state.db yet"
         raise WrongUseError(msg)
@@ -163,8 +170,8 @@ def retry(args: Namespace, home: Home) -> int:
     from secdaemon.state.leases import state_of_retry
 
     with existing_store(home) as found:
-        store = _need(found, home, args.run)
-        run = _run(store, args.run)
+        store = need(found, home, args.run)
+        run = run_of(store, args.run)
         target = state_of_retry(run)
         if target is None:
             msg = f"run {run.id} is {run.state}; only a failed or held run can be tried again"
@@ -180,8 +187,8 @@ def cancel(args: Namespace, home: Home) -> int:
     from secdaemon.state.runs import get_run
 
     with existing_store(home) as found:
-        store = _need(found, home, args.run)
-        run = _run(store, args.run)
+        store = need(found, home, args.run)
+        run = run_of(store, args.run)
         if run.finished:
             msg = f"run {run.id} is {run.state} and has nothing left to stop"
             raise WrongUseError(msg)
@@ -198,8 +205,8 @@ def release(args: Namespace, home: Home) -> int:
     from secdaemon.state.runs import outputs
 
     with existing_store(home) as found:
-        store = _need(found, home, args.run)
-        run = _run(store, args.run)
+        store = need(found, home, args.run)
+        run = run_of(store, args.run)
         measured = decode_outputs(outputs(store, [run.id])[run.id]).retention
         if run.state is not State.HELD or measured is None:
             msg = f"run {run.id} is {run.state}; only a held run with a model can be released"
@@ -211,7 +218,12 @@ def release(args: Namespace, home: Home) -> int:
         return _move(store, run, State.RETAINED, Cause.RELEASE, "a person released it")
 
 
-def _run(store: Store, run_id: str) -> Run:
+def run_of(store: Store, run_id: str) -> Run:
+    """Return a run.
+
+    Raises:
+        WrongUseError: there is none of that id.
+    """
     from secdaemon.state.runs import get_run
 
     return get_run(store, run_id)
@@ -253,7 +265,7 @@ def logs(args: Namespace, home: Home) -> int:
     """`secdaemon logs`."""
     if args.run:
         with existing_store(home) as found:
-            _run(_need(found, home, args.run), args.run)
+            run_of(need(found, home, args.run), args.run)
     path = home.logs / (f"{args.run}.log" if args.run else "daemon.log")
     if not path.exists() and not args.follow:
         say(f"{path}: nothing logged yet")
@@ -300,30 +312,40 @@ def report(args: Namespace, home: Home) -> int:
 
     settings = settings_of(args, home)
     with existing_store(home) as found:
-        store = _need(found, home, args.run)
-        run = _run(store, args.run)
+        store = need(found, home, args.run)
+        run = run_of(store, args.run)
         if run.run_dir is None:
             msg = f"run {run.id} is {run.state} and has no folder, so there is nothing to report"
             raise WrongUseError(msg)
         job = make_job(store, home, settings, run, "report", time.time())
-    return _ask("report", msgspec.json.encode((job, run.state, run.reason)))
+    return ask("report", msgspec.json.encode((job, run.state, run.reason)))
 
 
-def validate(args: Namespace, home: Home) -> int:
-    """`secdaemon validate`."""
-    path = Path(args.path).absolute()
-    if not path.exists():
-        msg = f"{path}: not there"
-        raise WrongUseError(msg)
-    return _ask("validate", msgspec.json.encode((str(path), settings_of(args, home))))
+def ask(task: str, question: bytes, step: str | None = None) -> int:
+    """Have a heavy task done by a process of its own, which prints its answer.
 
-
-def _ask(task: str, question: bytes) -> int:
-    """Have a heavy task done by a process of its own, which prints its answer."""
+    It sees the tokens of `step`, which is its own name where that is left out. An interrupt is the
+    task's to hear; it leaves a checkpoint where it has one.
+    """
     from secdaemon.daemon.worker import environment
 
     command = [sys.executable, "-m", "secdaemon.pipeline.tasks", task]
-    done = subprocess.run(
-        command, input=question, env=environment(task, dict(os.environ)), check=False
+    # The task starts deaf to Ctrl-C, which would break its imports off with a traceback.
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    process = subprocess.Popen(
+        command, stdin=subprocess.PIPE, env=environment(step or task, dict(os.environ))
     )
-    return WELL if done.returncode == 0 else FAILED
+
+    def pass_on(*_: object) -> None:
+        process.send_signal(signal.SIGTERM)
+
+    signal.signal(signal.SIGINT, pass_on)
+    term = signal.signal(signal.SIGTERM, pass_on)
+    try:
+        process.communicate(question)
+    finally:
+        signal.signal(signal.SIGINT, before)
+        signal.signal(signal.SIGTERM, term)
+    if process.returncode in {INTERRUPTED, -signal.SIGINT, -signal.SIGTERM}:
+        return INTERRUPTED
+    return WELL if process.returncode == 0 else FAILED

@@ -9,6 +9,7 @@ import msgspec
 from secdaemon.config.paths import Home
 from secdaemon.config.schema import Settings
 from secdaemon.daemon import jobs
+from secdaemon.daemon.power import Wakefulness
 from secdaemon.daemon.worker import Exited, Worker, last_line
 from secdaemon.pipeline.interface import Advanced, Beat, Done, Ended, Failed, Message, Stopped
 from secdaemon.state.daemon_row import read_daemon
@@ -35,7 +36,9 @@ class Crew:
         settings: Settings,
         store: Store,
         post: Callable[[Said], None],
+        *,
         clock: Callable[[], float],
+        awake: Wakefulness,
     ) -> None:
         """`post` takes what workers say, from their threads; `clock` is monotonic."""
         self._home = home
@@ -43,6 +46,7 @@ class Crew:
         self._store = store
         self._post = post
         self._clock = clock
+        self._awake = awake
         self._said: dict[str, float] = {}
         self._told: list[subprocess.Popen[bytes]] = []
         self.workers: dict[str, Worker] = {}
@@ -73,6 +77,8 @@ class Crew:
             self._failed(lease, Failed(reason, transient=True), now)
             return False
         self.workers[lease.token] = worker
+        if rule.slot is Slot.HEAVY:
+            self._awake.keep(worker.pid)
         return True
 
     def hear(self, said: Said, now: float) -> None:
@@ -102,7 +108,8 @@ class Crew:
             case Failed():
                 self._failed(lease, message, now)
             case Stopped():
-                give_back(self._store, lease, "stopped; it goes on from here", now)
+                why = f"{worker.stopped_for}; it goes on from here"
+                give_back(self._store, lease, why, now)
             case Exited():
                 del self.workers[lease.token]
                 self._gone(worker, message.code, now)
@@ -145,7 +152,8 @@ class Crew:
                 self.settle(run)
             return
         if worker.stop_deadline is not None:
-            give_back(self._store, lease, "stopped; it goes on from its last checkpoint", now)
+            why = f"{worker.stopped_for}; it goes on from its last checkpoint"
+            give_back(self._store, lease, why, now)
             return
         how = f"was killed by signal {-code}" if code < 0 else f"ended with status {code}"
         last = last_line(self._home.logs / f"{lease.run}.log") if code >= 0 else ""
@@ -177,6 +185,12 @@ class Crew:
             elif self._clock() > worker.last_heard + self._settings.schedule.stalled_seconds:
                 log.warning("%s: %s says nothing any more", worker.lease.run, worker.lease.step)
                 worker.kill()
+
+    def stop_training(self, why: str) -> None:
+        """Ask the worker that trains, if there is one, to checkpoint and end."""
+        for worker in self.workers.values():
+            if worker.lease.slot == Slot.HEAVY:
+                worker.stop(self._clock(), why)
 
     def stop(self) -> None:
         """Ask every worker to checkpoint and end; call again, past their time they are killed."""

@@ -22,8 +22,7 @@ from secdaemon.daemon.commands import say, writing_store
 from secdaemon.daemon.intake import zip_folder
 from secdaemon.daemon.lock import holder
 from secdaemon.daemon.tables import progress_text, retention_text
-from secdaemon.daemon.views import FullRunView, view_run
-from secdaemon.pipeline.interface import Metrics
+from secdaemon.daemon.views import FullRunView, MetricsView, view_run
 from secdaemon.state.machine import ENDS, State
 from secdaemon.state.runs import newest_runs
 from secdaemon.state.store import Store
@@ -170,5 +169,5 @@ def _summary(run: FullRunView, root: Path, seconds: float) -> None:
     say(f"took       {seconds:.0f} s; remove everything with: rm -r {root}")
 
 
-def _loss(metrics: Metrics) -> str:
+def _loss(metrics: MetricsView) -> str:
     return "unknown" if metrics.loss is None else f"{metrics.loss:.4f}"

@@ -15,8 +15,11 @@ from secdaemon.config.paths import Home
 from secdaemon.config.schema import Settings
 from secdaemon.daemon.cli import FAILED, WELL
 from secdaemon.daemon.commands import existing_store, say, say_json, settings_of
+from secdaemon.daemon.github.tokens import HOW, find_tokens, is_safe
+from secdaemon.daemon.github.trust import watch_of
 from secdaemon.daemon.lock import holder
 from secdaemon.daemon.worker import environment
+from secdaemon.state.polls import get_watch
 
 FREE_BYTES = 5_000_000_000
 """Checkpoints, a data set and a model of a run, with room to spare."""
@@ -61,7 +64,7 @@ def _checks(home: Home, settings: Settings) -> Iterator[Check]:
     yield _disk(home)
     yield from _asked_of_a_worker(settings)
     yield _program("git", "context from a checkout needs it")
-    yield _github(settings)
+    yield _github(home, settings)
     yield _publishing(settings)
     yield _daemon(home)
 
@@ -126,11 +129,26 @@ def _program(name: str, why: str) -> Check:
     return Check(name, "warning", f"not on PATH; {why}", f"install {name}")
 
 
-def _github(settings: Settings) -> Check:
-    if not settings.github.repositories:
+def _github(home: Home, settings: Settings) -> Check:
+    """Whether there is a token, and what the last polls said; GitHub itself is not asked here."""
+    github = settings.github
+    if not github.repositories:
         return Check("github", "ready", "no repository is watched; zips come by the inbox")
-    cure = "drop artifacts into the inbox meanwhile"
-    return Check("github", "warning", "polling is not part of this version yet", cure)
+    with existing_store(home) as store:
+        rows = [
+            get_watch(store, watch_of(github, item), item.name) if store else None
+            for item in github.repositories
+        ]
+    if trouble := next((row.trouble for row in rows if row and row.trouble), None):
+        return Check("github", "warning", trouble, "secdaemon poll, once that is put right")
+    if not is_safe(github.api_url):
+        cure = "set github.api_url to the https address"
+        return Check("github", "warning", f"no token is sent to {github.api_url}", cure)
+    token = next(find_tokens(github.api_url, os.environ), None)
+    if token is None:
+        return Check("github", "warning", "no token, so that no artifact can be had", HOW)
+    detail = f"{len(rows)} watched, the token is from {token.source}"
+    return Check("github", "ready", detail)
 
 
 def _publishing(settings: Settings) -> Check:
@@ -139,8 +157,7 @@ def _publishing(settings: Settings) -> Check:
         return Check("publish", "ready", "switched off; runs end in retained")
     if publish.target == "folder":
         return _folder("publish", Path(publish.folder))
-    detail = "publish.target huggingface is not part of this version yet"
-    return Check("publish", "missing", detail, "set publish.target to folder")
+    return Check("publish", "ready", f"Hugging Face, {publish.model_repo}, {publish.dataset_repo}")
 
 
 def _daemon(home: Home) -> Check:

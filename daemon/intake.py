@@ -22,6 +22,7 @@ from secdaemon.config.schema import Settings
 from secdaemon.daemon.inbox import folder_signature
 from secdaemon.state.machine import State
 from secdaemon.state.model import NewRun
+from secdaemon.state.polls import take
 from secdaemon.state.runs import Taken, add_run, get_run, take_in
 from secdaemon.state.store import Store
 
@@ -32,12 +33,30 @@ REASON_ENDING = ".reason.txt"
 LONGEST_NAME = 240 - len(REASON_ENDING)
 """Bytes; file systems allow 255, and _2, _3 … and the reason's ending need room."""
 LONGEST_ENDING = 20
+DOWNLOADING = ".download."
 LEFTOVER_SECONDS = 86_400.0
 """A temporary file of the archive that is older belongs to nobody any more."""
 
 
 class ChangedError(OSError):
     """The file changed while it was read; it is not complete yet."""
+
+
+class Upstream(msgspec.Struct, frozen=True, kw_only=True):
+    """The workflow run that an artifact of GitHub's is from."""
+
+    watch: str
+    """Under what state.db remembers it."""
+    name: str
+    repository: str
+    workflow_run_id: int
+    run_attempt: int
+    head_sha: str | None
+    branch: str | None
+    workflow: str | None
+    actor: str | None
+    url: str | None
+    ran_at: str
 
 
 class Offer(msgspec.Struct, frozen=True, kw_only=True):
@@ -52,6 +71,7 @@ class Offer(msgspec.Struct, frozen=True, kw_only=True):
     source_dir: str | None = None
     train: bool = True
     publish: bool = True
+    upstream: Upstream | None = None
 
 
 def accept(store: Store, home: Home, settings: Settings, offer: Offer, now: float) -> Taken:
@@ -77,7 +97,7 @@ def accept(store: Store, home: Home, settings: Settings, offer: Offer, now: floa
         train=offer.train,
         publish=offer.publish and settings.publish.enabled,
     )
-    taken = add_run(store, new, now) if offer.again else take_in(store, new, now)
+    taken = _record(store, offer, new, now)
     if not taken.new:
         known = get_run(store, taken.run)
         # One that is not set aside yet still needs the bytes.
@@ -86,6 +106,15 @@ def accept(store: Store, home: Home, settings: Settings, offer: Offer, now: floa
     if offer.remove:
         _remove(offer.path)
     return taken
+
+
+def _record(store: Store, offer: Offer, new: NewRun, now: float) -> Taken:
+    """Record the run: of the same bytes once, of the same workflow run's attempt once."""
+    if (up := offer.upstream) is not None:
+        about = {name: getattr(up, name) for name in Upstream.__struct_fields__ if name != "watch"}
+        new = msgspec.structs.replace(new, project=up.repository, **about)
+        return take(store, up.watch, (up.workflow_run_id, up.run_attempt), new, now)
+    return add_run(store, new, now) if offer.again else take_in(store, new, now)
 
 
 @contextmanager
@@ -147,7 +176,8 @@ def _unchanged(file: Path, found: str, sha256: str) -> None:
 
 def sweep(home: Home, now: float) -> None:
     """Remove what a kill left half kept in the archive, once it is surely nobody's."""
-    for path in (*home.archive.glob(".taking.*"), *home.archive.glob(".folder.*")):
+    prefixes = (".taking.", ".folder.", DOWNLOADING)
+    for path in (path for prefix in prefixes for path in home.archive.glob(f"{prefix}*")):
         with suppress(OSError):
             if path.stat().st_mtime < now - LEFTOVER_SECONDS:
                 _remove(path)

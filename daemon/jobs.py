@@ -26,15 +26,14 @@ from secdaemon.pipeline.interface import (
     StepOutput,
     UnpackOutput,
 )
-from secdaemon.pipeline.layout import RunFolder
+from secdaemon.pipeline.layout import RUN_DIR_PREFIX, RunFolder
+from secdaemon.state.daemon_row import home_salt
 from secdaemon.state.history import IndexedFinding
 from secdaemon.state.leases import StageOne, record_stage1
 from secdaemon.state.machine import State, Step, rule_of
 from secdaemon.state.model import Lease, Run
-from secdaemon.state.runs import Move, last_finished, outputs, set_run_dir
+from secdaemon.state.runs import Move, last_finished, last_published, outputs, set_run_dir
 from secdaemon.state.store import Store, iso
-
-RUN_DIR_PREFIX = "webauthn-security-sequential-"
 
 OUTPUT_TYPES: dict[Step, type[StepOutput]] = {
     Step.UNPACK: UnpackOutput,
@@ -75,6 +74,7 @@ def make_job(  # noqa: PLR0917 - what a job is made of
     if run.run_dir is None:
         set_run_dir(store, run.id, str(run_dir))
     last = last_finished(store, run)
+    champion = _champion(store, run)
     return Job(
         run_id=run.id,
         project=run.project,
@@ -85,12 +85,24 @@ def make_job(  # noqa: PLR0917 - what a job is made of
         lock_file=str(home.locks / f"{slot}.lock"),
         now=iso(now),
         settings=settings,
+        salt=home_salt(store),
         source_dir=run.source_dir,
         last_run=last[0] if last else None,
         last_fingerprint=last[1] if last else None,
+        champion=champion[1] if champion else None,
+        champion_run=champion[0] if champion else None,
         train=run.train,
         previous=decode_outputs(outputs(store, [run.id])[run.id]),
     )
+
+
+def _champion(store: Store, run: Run) -> tuple[str, str] | None:
+    """Return the project's last published run and its MLX adapter, where that is still there."""
+    last = last_published(store, run)
+    if last is None:
+        return None
+    adapter = RunFolder(Path(last[1])).final_model / "mlx"
+    return (last[0], str(adapter)) if adapter.is_dir() else None
 
 
 def read_output(step: Step, raw: msgspec.Raw) -> StepOutput | None:
@@ -169,7 +181,7 @@ def summary(output: StepOutput | None) -> str:  # noqa: PLR0911 - one line a kin
         case Stage2Output():
             return f"{_examples(output.examples)}; {_loss(output.metrics.loss)}"
         case RetentionOutput():
-            return output.retention.reason
+            return "; ".join(filter(None, (output.retention.reason, output.remedy)))
         case PublishOutput():
             return f"published to {output.model_url}"
         case None:
@@ -214,7 +226,8 @@ def settle(store: Store, home: Home, run: Run) -> None:
     if run.run_dir is None:
         return
     if run.state is State.REJECTED:
-        set_aside(Path(run.archive), run.name, run.reason or "", home.rejected)
+        name = run.name if run.kind != "github" else f"{run.name}.zip"
+        set_aside(Path(run.archive), name, run.reason or "", home.rejected)
         shutil.rmtree(run.run_dir, ignore_errors=True)
         set_run_dir(store, run.id, None)
     elif run.state is not State.FAILED:

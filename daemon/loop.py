@@ -10,7 +10,9 @@ import queue
 import sqlite3
 import time
 from collections.abc import Callable
+from datetime import tzinfo
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -19,6 +21,8 @@ from secdaemon.config.schema import Settings
 from secdaemon.daemon.crew import Crew, Said
 from secdaemon.daemon.inbox import Tracker, scan
 from secdaemon.daemon.intake import Offer, accept, sweep, text_of
+from secdaemon.daemon.manners import Manners, Wait, at_any_time
+from secdaemon.daemon.power import PowerSource, Wakefulness, read_power
 from secdaemon.daemon.worker import Exited
 from secdaemon.state.daemon_row import read_daemon, set_problem
 from secdaemon.state.leases import give_back, leases
@@ -33,6 +37,10 @@ from secdaemon.state.runs import (
     open_runs,
 )
 from secdaemon.state.store import Store
+
+if TYPE_CHECKING:
+    # PyGithub costs 40 MB, which a home that watches no repository never pays.
+    from secdaemon.daemon.github.watch import Polls
 
 log = logging.getLogger(__name__)
 
@@ -51,7 +59,10 @@ class Hint(msgspec.Struct, frozen=True):
 
 
 class Scope(msgspec.Struct, frozen=True, kw_only=True):
-    """What a loop looks after: everything, or one run alone (`process`)."""
+    """What a loop looks after: everything, or one run alone (`process`).
+
+    A person waits for that one, so it trains at any hour and on any power.
+    """
 
     inbox: bool = True
     only: str | None = None
@@ -70,18 +81,44 @@ class Loop:
         store: Store,
         scope: Scope = EVERYTHING,
         clock: Callable[[], float] = time.monotonic,
+        *,
+        power: PowerSource = read_power,
+        zone: tzinfo | None = None,
+        awake: Wakefulness | None = None,
     ) -> None:
-        """`clock` is monotonic and stands still while the machine sleeps."""
+        """Make a loop that looks at the computer through its arguments only.
+
+        Args:
+            home: where everything lies.
+            settings: what is asked for.
+            store: the home's.
+            scope: what of it is this loop's.
+            clock: monotonic, in seconds, and not counting the time that the machine sleeps, so that
+                nobody is taken for stalled after it: Python's is CLOCK_MONOTONIC on Linux and
+                mach_absolute_time on macOS, and both stand still in sleep.
+            power: what the computer runs on.
+            zone: where `schedule.hours` are counted; None is this computer's own zone.
+            awake: what keeps the computer awake while a model trains.
+        """
         self.home = home
         self.settings = settings
         self.store = store
         self.scope = scope
         self.queue: queue.SimpleQueue[Said | Hint] = queue.SimpleQueue()
-        self.crew = Crew(home, settings, store, self.queue.put, clock)
+        self.crew = Crew(
+            home, settings, store, self.queue.put, clock=clock, awake=awake or Wakefulness()
+        )
         self.stopping = False
         self.taken: set[str] = set()
         """Runs that this loop took in or found open: what it answers for."""
-        self._tracker = Tracker(settings.inbox.stable_seconds, settings.inbox.broken_seconds)
+        self.polls: Polls | None = None
+        """Who asks GitHub, where anything is watched there."""
+        self._poll_at = 0.0
+        self._tracker = Tracker(
+            settings.inbox.stable_seconds, settings.inbox.broken_seconds, settings.artifact
+        )
+        self._mounted = False
+        """Whether the inbox was the root of a volume when it was read."""
         self._posts: list[Said | Hint] = []
         self._look_again = True
         self._scan_at = 0.0
@@ -89,6 +126,9 @@ class Loop:
         self._version = -1
         self._retries: list[float] = []
         self._hinted = False
+        schedule = settings.schedule if scope.only is None else at_any_time(settings.schedule)
+        self._manners = Manners(schedule, power, zone)
+        self._training_waits = False
 
     # -- life -------------------------------------------------------------------------------
 
@@ -128,7 +168,12 @@ class Loop:
                 wait = TROUBLE_SECONDS
                 self._look_again = True
             self.wait(wait)
+        if self.polls:
+            self.polls.stop()
         self.stop_workers()
+        if not until_idle:
+            # After --until-idle they stay in `status`: they are why the runs stand.
+            self._manners.tell(self.store, (), time.time())
 
     def wait(self, seconds: float) -> None:
         """Sleep until something is posted, `seconds` at most."""
@@ -146,12 +191,20 @@ class Loop:
             self._take_posts(time.time())
 
     def idle(self) -> bool:
-        """Return whether no run can advance: no worker, no file on its way, no retry ahead."""
+        """Return whether no run can advance: no worker, no file on its way, no retry ahead.
+
+        A run whose training waits for its hours or for power cannot.
+        """
         if self.crew.workers or self._tracker.expects() or not self.queue.empty():
+            return False
+        if self.polls and self.polls.busy:
             return False
         if read_daemon(self.store).paused:
             return True
-        return not any(self._is_ours(run) for run in open_runs(self.store))
+        return not any(
+            self._is_ours(run) and not (self._training_waits and _trains_next(run))
+            for run in open_runs(self.store)
+        )
 
     # -- one tick ---------------------------------------------------------------------------
 
@@ -160,12 +213,15 @@ class Loop:
         self._take_posts(now)
         if self.scope.inbox:
             self._read_inbox(now)
+        self._poll(now)
+        self._mind_manners(now)
         version = self.store.data_version()
         retry = any(at <= now for at in self._retries)
         if version != self._version or self._look_again or retry:
             self._version, self._look_again = version, False
             self.crew.check_claims(now)
             self._start_steps(now)
+        self._manners.tell(self.store, self._waits(now), now)
         self.crew.check_silence()
         return max(0.0, self._next_due(now) - now)
 
@@ -190,6 +246,10 @@ class Loop:
             if (file := self._tracker.next_due()) is not None:
                 due.append(max(file, now + 0.05))
         due.extend(at for at in self._retries if at > now)
+        if self.polls:
+            due.append(self._poll_at)
+        if self._manners.asks and self._training_matters:
+            due.append(self._manners.due(now))
         return min(due)
 
     # -- inbox ------------------------------------------------------------------------------
@@ -204,7 +264,8 @@ class Loop:
         self._scanned_at, self._scan_at, self._hinted = now, 0.0, False
         folder = Path(self.settings.inbox.dir)
         try:
-            self._tracker.observe(scan(folder), now)
+            self._tracker.observe(scan(folder, mounted=self._mounted), now)
+            self._mounted = folder.is_mount()
         except OSError as error:
             text = f"inbox {folder}: {error.strerror or error}; it is looked for until it is back"
             set_problem(self.store, "inbox", text, now)
@@ -237,6 +298,31 @@ class Loop:
         self._look_again = True
         log.info("%s: %s %s", taken.run, "taken in" if taken.new else "dropped again", name)
 
+    def _poll(self, now: float) -> None:
+        """Have those repositories polled, elsewhere, whose time has come."""
+        if self.polls and not self.stopping:
+            self._poll_at = self.polls.tick(self.store, now)
+            self.taken |= self.polls.taken
+            self.polls.taken.clear()
+
+    # -- manners ----------------------------------------------------------------------------
+
+    @property
+    def _training_matters(self) -> bool:
+        """Whether a training runs or could start; otherwise nobody asks clock or battery."""
+        return self._training_waits or Slot.HEAVY in self.crew.busy
+
+    def _waits(self, now: float) -> tuple[Wait, ...]:
+        return self._manners.waits(now) if self._training_matters else ()
+
+    def _mind_manners(self, now: float) -> None:
+        """Stop a training that must wait now; start one whose wait is over."""
+        waits = self._waits(now)
+        if waits:
+            self.crew.stop_training(waits[0].text)
+        elif self._training_waits:
+            self._look_again = True
+
     # -- steps ------------------------------------------------------------------------------
 
     def _is_ours(self, run: Run) -> bool:
@@ -245,6 +331,7 @@ class Loop:
     def _start_steps(self, now: float) -> None:
         """Give each free slot the oldest run that waits for it."""
         self._retries = []
+        self._training_waits = False
         if self.stopping or read_daemon(self.store).paused:
             return
         busy = self.crew.busy
@@ -262,6 +349,10 @@ class Loop:
         longest = now + self.settings.schedule.backoff_max_seconds
         return run.retry_at is not None and now < run.retry_at <= longest
 
+    def _more_is_coming(self, run: Run) -> bool:
+        """Return whether a poll is taking in newer ones: of a month's runs the last is trained."""
+        return bool(self.polls and self.polls.expects(self.store, run.repository))
+
     def _may_start(self, run: Run, rule: Rule, now: float) -> bool:
         """Start a run's step unless a newer artifact of the project makes it pointless."""
         if self.scope.only is None and run.state in BEFORE_TRAINING and run.train:
@@ -272,9 +363,20 @@ class Loop:
                 if move(self.store, run, how, now):
                     self.crew.ended(get_run(self.store, run.id))
                 return False
-            if rule.slot is Slot.HEAVY and newer_unread_run(self.store, run, now):
+            if rule.slot is Slot.HEAVY and (
+                newer_unread_run(self.store, run, now) or self._more_is_coming(run)
+            ):
                 return False
+        if rule.slot is Slot.HEAVY and self._manners.waits(now):
+            self._training_waits = True
+            return False
         started = self.crew.start(run, rule, now)
         if not started and (retry_at := get_run(self.store, run.id).retry_at) is not None:
             self._retries.append(retry_at)
         return started
+
+
+def _trains_next(run: Run) -> bool:
+    """Return whether a run's next step is one that trains or measures."""
+    rule = rule_from(run.state)
+    return rule is not None and rule.slot is Slot.HEAVY

@@ -11,6 +11,7 @@ from argparse import Namespace
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -32,6 +33,9 @@ from secdaemon.state.machine import State
 from secdaemon.state.model import ForeignStoreError, StoreError
 from secdaemon.state.runs import get_run
 from secdaemon.state.store import open_store
+
+if TYPE_CHECKING:
+    from secdaemon.daemon.github.watch import Polls
 
 log = logging.getLogger(__name__)
 
@@ -76,10 +80,10 @@ def run(args: Namespace, home: Home) -> int:
         loop = Loop(home, settings, store)
         caught.stop_for_good(loop)
         loop.recover(now)
-        for key, text in _gaps(settings, poll=not args.no_poll):
-            set_problem(store, key, text, now)
+        if settings.github.repositories and not args.no_poll:
+            loop.polls = _polls(home, settings, loop, once=args.until_idle)
         log.info("started, home %s, inbox %s", home.root, settings.inbox.dir)
-        with Waker(settings, loop.hint):
+        with Waker(settings, loop.hint, polls=loop.polls is not None):
             loop.run(until_idle=args.until_idle)
         log.info("stopped")
         if caught.numbers:
@@ -88,12 +92,11 @@ def run(args: Namespace, home: Home) -> int:
     return FAILED if args.until_idle and ended & BAD_ENDS else WELL
 
 
-def _gaps(settings: Settings, *, poll: bool) -> Iterator[tuple[str, str]]:
-    """Yield what the settings ask for and this version does not do, before hours are spent."""
-    if settings.github.repositories and poll:
-        yield "github", "github.repositories: polling is not part of this version; use the inbox"
-    if settings.publish.enabled and settings.publish.target != "folder":
-        yield "publish", "publish.target: only folder is part of this version; runs fail at the end"
+def _polls(home: Home, settings: Settings, loop: Loop, *, once: bool) -> "Polls":
+    """Return who asks GitHub; imported here because it costs 40 MB."""
+    from secdaemon.daemon.github.watch import Polls
+
+    return Polls(home, settings, hint=loop.hint, once=once)
 
 
 class _Caught:

@@ -23,7 +23,7 @@ STOP_SECONDS = {"heavy": 30.0, "light": 3.0}
 """How long a worker may take to checkpoint before it is killed; all its steps bear that."""
 TAIL_BYTES = 4096
 LINE_CHARACTERS = 300
-SECRETS = {"publish": ("HF_TOKEN",)}
+SECRETS = {"publish": ("HF_TOKEN",), "doctor": ("HF_TOKEN",)}
 """Which tokens a step gets to see; no other step sees any."""
 _TOKENS = ("GITHUB_TOKEN", "GH_TOKEN", "HF_TOKEN", "HUGGING_FACE_HUB_TOKEN")
 _OPENBLAS = "/usr/lib/*/openblas-pthread/libopenblas.so.0"
@@ -49,8 +49,10 @@ class Worker:
         """
         self.lease = lease
         self.stop_deadline: float | None = None
+        self.stopped_for = "stopped"
+        """Why it was told to stop, as its run's history says it."""
         self.last_heard: float | None = None
-        """Monotonic seconds (which stand still while the machine sleeps); None before a tick."""
+        """On the loop's clock, which stands still while the machine sleeps; None before a tick."""
         with log.open("ab") as stderr:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "secdaemon.pipeline", lease.step],
@@ -63,6 +65,7 @@ class Worker:
                 process_group=None,
             )
         if lease.slot == "light":
+            # Training keeps the urgency it was started with.
             with suppress(OSError):
                 os.setpriority(os.PRIO_PROCESS, self._process.pid, nice)
         self._reader = threading.Thread(target=self._read, args=(job, post), daemon=True)
@@ -89,9 +92,10 @@ class Worker:
         self._process.stdout.close()
         post(self.lease, Exited(self._process.wait()))
 
-    def stop(self, now: float) -> None:
+    def stop(self, now: float, why: str = "") -> None:
         """Ask for a checkpoint and an end; call again: past its deadline the worker is killed."""
         if self.stop_deadline is None:
+            self.stopped_for = f"stopped, {why}" if why else self.stopped_for
             self.stop_deadline = now + STOP_SECONDS[self.lease.slot]
             self._signal(signal.SIGTERM)
         elif now > self.stop_deadline:

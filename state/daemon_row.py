@@ -15,6 +15,12 @@ def read_daemon(store: Store) -> DaemonRow:
     )
 
 
+def home_salt(store: Store) -> str:
+    """Return the salt of this home's placeholders, 32 hexadecimal digits."""
+    salt: str = store.read("SELECT salt FROM salt")[0]["salt"]
+    return salt
+
+
 def daemon_started(store: Store, pid: int, now: float) -> None:
     """Note a daemon's start; problems of the one before are gone with it."""
     with store.transaction() as db:
@@ -44,6 +50,10 @@ def set_problem(store: Store, key: str, text: str | None, now: float) -> None:
             )
 
 
-def problems(store: Store) -> list[str]:
-    """Return the open problems as sentences, oldest first."""
-    return [row["text"] for row in store.read("SELECT text FROM problems ORDER BY since, key")]
+def problems(store: Store, prefix: str = "") -> list[str]:
+    """Return the open problems whose keys begin so, as sentences, oldest first."""
+    rows = store.read(
+        "SELECT text FROM problems WHERE substr(key, 1, ?) = ? ORDER BY since, key",
+        (len(prefix), prefix),
+    )
+    return [row["text"] for row in rows]

@@ -3,6 +3,7 @@
 Imported only when a database is behind: sqlite-utils costs more than a whole `status`.
 """
 
+import secrets
 import sqlite3
 
 from sqlite_utils import Database
@@ -118,6 +119,68 @@ def version_2(db: Database) -> None:
     """The kept findings of every parsed run, so that runs can be compared."""
     _statements(db, _SCHEMA_2)
     db.execute("PRAGMA user_version = 2")
+
+
+@migrations()
+def version_3(db: Database) -> None:
+    """The home's salt, drawn once: placeholders of secrets are derived with it."""
+    db.execute("CREATE TABLE salt (salt TEXT NOT NULL) STRICT")
+    db.execute("INSERT INTO salt (salt) VALUES (?)", (secrets.token_hex(16),))
+    db.execute("PRAGMA user_version = 3")
+
+
+_SCHEMA_4 = """
+ALTER TABLE runs ADD COLUMN branch TEXT;
+ALTER TABLE runs ADD COLUMN workflow TEXT;
+ALTER TABLE runs ADD COLUMN actor TEXT;
+ALTER TABLE runs ADD COLUMN url TEXT;
+ALTER TABLE runs ADD COLUMN ran_at TEXT;
+CREATE TABLE watches (
+  watch TEXT PRIMARY KEY,
+  repository TEXT NOT NULL,
+  config TEXT NOT NULL,
+  repository_id INTEGER,
+  horizon TEXT,
+  deep_at REAL,
+  tried_at REAL,
+  success_at REAL,
+  next_at REAL,
+  wait_until REAL,
+  failures INTEGER NOT NULL DEFAULT 0,
+  remaining INTEGER,
+  trouble TEXT,
+  full_name TEXT
+) STRICT;
+CREATE TABLE pages (
+  watch TEXT NOT NULL REFERENCES watches (watch),
+  url TEXT NOT NULL,
+  etag TEXT NOT NULL,
+  following TEXT,
+  ids TEXT NOT NULL,
+  PRIMARY KEY (watch, url)
+) STRICT;
+CREATE TABLE workflow_runs (
+  watch TEXT NOT NULL REFERENCES watches (watch),
+  id INTEGER NOT NULL,
+  attempt INTEGER NOT NULL,
+  state TEXT NOT NULL CHECK (state IN ('pending', 'wanted', 'taken', 'ignored')),
+  reason TEXT,
+  run TEXT REFERENCES runs (id),
+  ran_at TEXT NOT NULL,
+  about TEXT NOT NULL DEFAULT '{}',
+  failures INTEGER NOT NULL DEFAULT 0,
+  retry_at REAL,
+  PRIMARY KEY (watch, id, attempt)
+) STRICT;
+CREATE INDEX workflow_runs_by_state ON workflow_runs (watch, state, ran_at);
+"""
+
+
+@migrations()
+def version_4(db: Database) -> None:
+    """GitHub: the watched workflows, every workflow run's decision, and where a run came from."""
+    _statements(db, _SCHEMA_4)
+    db.execute("PRAGMA user_version = 4")
 
 
 def migrate(connection: sqlite3.Connection) -> None:

@@ -20,6 +20,12 @@ class NewRun(msgspec.Struct, frozen=True, kw_only=True):
     workflow_run_id: int | None = None
     run_attempt: int | None = None
     head_sha: str | None = None
+    branch: str | None = None
+    workflow: str | None = None
+    actor: str | None = None
+    url: str | None = None
+    ran_at: str | None = None
+    """When the workflow run's attempt started (UTC, ISO 8601): the order of GitHub's runs."""
     source_dir: str | None = None
     train: bool = True
     publish: bool = True
@@ -44,6 +50,12 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     workflow_run_id: int | None
     run_attempt: int | None
     head_sha: str | None
+    branch: str | None
+    workflow: str | None
+    actor: str | None
+    url: str | None
+    """The workflow run's page."""
+    ran_at: str | None
     source_dir: str | None
     train: bool
     """False where only the data was asked for."""

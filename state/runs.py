@@ -17,6 +17,18 @@ _SELECT = (
 )
 
 
+def _newer_than(run: Run) -> tuple[str, tuple[object, ...]]:
+    """Return what SQL tells the runs that are newer than this one by.
+
+    Runs of one repository are ordered by when GitHub ran them: one whose download took several
+    attempts is no newer for it. All others are ordered by when they came.
+    """
+    if run.ran_at is None:
+        return "seq > ?", (run.seq,)
+    sql = "id <> ? AND CASE WHEN repository = ? AND ran_at <> ? THEN ran_at > ? ELSE seq > ? END"
+    return sql, (run.id, run.repository, run.ran_at, run.ran_at, run.seq)
+
+
 class Taken(msgspec.Struct, frozen=True):
     """The run of an artifact, and whether this call made it."""
 
@@ -34,16 +46,17 @@ def take_in(store: Store, new: NewRun, now: float) -> Taken:
             detail = f"the same bytes were dropped again ({new.kind}: {new.name})"
             _event(db, known["id"], known["state"], known["state"], None, detail, now)
             return Taken(known["id"], new=False)
-        return Taken(_insert(db, new, now), new=True)
+        return Taken(insert_within(db, new, now), new=True)
 
 
 def add_run(store: Store, new: NewRun, now: float) -> Taken:
     """Record a further run of an artifact, whether or not it is known already."""
     with store.transaction() as db:
-        return Taken(_insert(db, new, now), new=True)
+        return Taken(insert_within(db, new, now), new=True)
 
 
-def _insert(db: sqlite3.Connection, new: NewRun, now: float) -> str:
+def insert_within(db: sqlite3.Connection, new: NewRun, now: float) -> str:
+    """Record an artifact's run inside a transaction that the caller has opened; return its id."""
     at = iso(now)
     db.execute(
         "INSERT OR IGNORE INTO artifacts (sha256, size, archive, taken_at) VALUES (?, ?, ?, ?)",
@@ -110,9 +123,15 @@ def get_run(store: Store, run_id: str) -> Run:
     return _run(rows[0])
 
 
-def newest_runs(store: Store, limit: int) -> list[Run]:
-    """Return the newest runs first; a negative limit gives all."""
-    return [_run(row) for row in store.read(_SELECT + "ORDER BY seq DESC LIMIT ?", (limit,))]
+def newest_runs(store: Store, limit: int, skip: int = 0) -> list[Run]:
+    """Return the newest runs first, some skipped; a negative limit gives all."""
+    rows = store.read(_SELECT + "ORDER BY seq DESC LIMIT ? OFFSET ?", (limit, skip))
+    return [_run(row) for row in rows]
+
+
+def count_runs(store: Store) -> int:
+    """Return how many runs there are."""
+    return int(store.read("SELECT count(*) FROM runs")[0][0])
 
 
 def open_runs(store: Store) -> list[Run]:
@@ -124,21 +143,23 @@ def newer_trained_run(store: Store, run: Run) -> str | None:
     """Return a newer run of the same project that was parsed and is meant to train, or None."""
     beyond = sorted(BEFORE_TRAINING | TRAINED | {State.HELD})
     marks = ", ".join("?" * len(beyond))
+    newer, order = _newer_than(run)
     rows = store.read(
-        "SELECT id FROM runs WHERE project = ? AND seq > ? AND train = 1 "  # noqa: S608
+        f"SELECT id FROM runs WHERE project = ? AND {newer} AND train = 1 "  # noqa: S608
         f"AND state IN ({marks}) ORDER BY seq DESC LIMIT 1",
-        (run.project, run.seq, *beyond),
+        (run.project, *order, *beyond),
     )
     return rows[0]["id"] if rows else None
 
 
 def newer_unread_run(store: Store, run: Run, now: float) -> bool:
     """Return whether a newer artifact of the project is about to be read (not backing off)."""
+    newer, order = _newer_than(run)
     return bool(
         store.read(
-            "SELECT 1 FROM runs WHERE project = ? AND seq > ? AND train = 1 "
+            f"SELECT 1 FROM runs WHERE project = ? AND {newer} AND train = 1 "  # noqa: S608
             "AND state IN (?, ?) AND coalesce(retry_at, 0) <= ? LIMIT 1",
-            (run.project, run.seq, State.RECEIVED, State.UNPACKED, now),
+            (run.project, *order, State.RECEIVED, State.UNPACKED, now),
         )
     )
 
@@ -152,6 +173,16 @@ def last_finished(store: Store, run: Run) -> tuple[str, str] | None:
         (run.project, run.seq, State.PUBLISHED, State.RETAINED),
     )
     return (rows[0]["id"], rows[0]["fingerprint"]) if rows else None
+
+
+def last_published(store: Store, run: Run) -> tuple[str, str] | None:
+    """Return (run id, run directory) of the project's newest published run before this one."""
+    rows = store.read(
+        "SELECT id, run_dir FROM runs WHERE project = ? AND seq < ? AND state = ? "
+        "AND run_dir IS NOT NULL ORDER BY seq DESC LIMIT 1",
+        (run.project, run.seq, State.PUBLISHED),
+    )
+    return (rows[0]["id"], rows[0]["run_dir"]) if rows else None
 
 
 def events(store: Store, run_id: str) -> list[Event]:
@@ -177,6 +208,16 @@ def outputs(store: Store, run_ids: Iterable[str]) -> dict[str, dict[str, str]]:
         for row in store.read("SELECT step, output FROM outputs WHERE run = ?", (run_id,)):
             found[run_id][row["step"]] = row["output"]
     return found
+
+
+def outputs_of(store: Store, step: Step) -> dict[str, str]:
+    """Return the JSON output of one step by run, oldest run first."""
+    rows = store.read(
+        "SELECT run, output FROM outputs JOIN runs ON runs.id = outputs.run "
+        "WHERE outputs.step = ? ORDER BY runs.seq",
+        (step,),
+    )
+    return {row["run"]: row["output"] for row in rows}
 
 
 def set_run_dir(store: Store, run_id: str, run_dir: str | None) -> None:

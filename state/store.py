@@ -14,7 +14,7 @@ from pathlib import Path
 from secdaemon.config.paths import Home
 from secdaemon.state.model import ForeignStoreError, StoreError
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 4
 BUSY_SECONDS = 30.0
 
 

@@ -17,6 +17,7 @@ from secdaemon.state.runs import (
     events,
     get_run,
     last_finished,
+    last_published,
     move,
     move_within,
     newer_trained_run,
@@ -216,6 +217,26 @@ def test_the_last_run_that_got_through(store: Store, make_run: MakeRun, step_on:
     assert last_finished(store, now) == (published.id, "one")
 
 
+def test_the_champion_is_the_newest_published_run_before_this_one(
+    store: Store, make_run: MakeRun, step_on: StepOn
+) -> None:
+    """Of the same project, with a folder; a retained, held or newer one is none."""
+    first = step_on(make_run(), times=7)
+    assert last_published(store, make_run()) is None
+    set_run_dir(store, first.id, "/runs/first")
+    now = make_run()
+    assert last_published(store, now) == (first.id, "/runs/first")
+    assert last_published(store, first) is None
+    assert last_published(store, make_run(project="other")) is None
+    retained = step_on(make_run(publish=False), times=6)
+    set_run_dir(store, retained.id, "/runs/retained")
+    assert last_published(store, make_run()) == (first.id, "/runs/first")
+    second = step_on(make_run(), times=7)
+    set_run_dir(store, second.id, "/runs/second")
+    assert last_published(store, make_run()) == (second.id, "/runs/second")
+    assert last_published(store, now) == (first.id, "/runs/first")
+
+
 def fill(store: Store, count: int) -> None:
     """Add finished runs in bulk: what months of work leave behind."""
     with store.transaction() as db:
@@ -241,6 +262,7 @@ def test_no_query_of_the_loop_reads_all_runs(store: Store, make_run: MakeRun) ->
     newer_trained_run(store, run)
     newer_unread_run(store, run, NOW)
     last_finished(store, run)
+    last_published(store, run)
     get_run(store, run.id)
     events(store, run.id)
     outputs(store, [run.id])

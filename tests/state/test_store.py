@@ -267,6 +267,8 @@ def test_problems_are_kept_by_key_and_written_once(home: Home, store: Store) -> 
     assert other.data_version() == before
     set_problem(store, "inbox", "three", NOW + 3)
     assert problems(other) == ["three", "two"]
+    assert problems(other, "git") == ["two"]
+    assert problems(other, "%") == []
     set_problem(store, "inbox", None, NOW + 4)
     assert problems(other) == ["two"]
     other.close()
