@@ -9,12 +9,32 @@ import platform
 import tempfile
 from pathlib import Path
 
-from benchmarks import drop, idle, intake, parsing, status, training
+from benchmarks import (
+    drop,
+    forgetting,
+    generation,
+    idle,
+    intake,
+    parsing,
+    polling,
+    status,
+    training,
+)
 from benchmarks.homes import copy_home, home_of_many, home_of_one
 from secdaemon.config import __version__
 from secdaemon.config.paths import Home
 
-NAMES = ("training", "status", "intake", "drop", "idle", "parsing")
+NAMES = (
+    "training",
+    "generation",
+    "status",
+    "intake",
+    "drop",
+    "idle",
+    "poll",
+    "parsing",
+    "forgetting",
+)
 MANY = 10_000
 FEW = 10
 
@@ -24,6 +44,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(NAMES))
     parser.add_argument("--quick", action="store_true", help="fewer rounds, to see that it works")
+    parser.add_argument(
+        "--keep",
+        metavar="DIR",
+        type=Path,
+        help="keep what `forgetting` trains in this folder, and take what stands there",
+    )
     args = parser.parse_args()
     if unknown := set(args.names) - set(NAMES):
         parser.error(f"no benchmark {', '.join(sorted(unknown))}; there are {', '.join(NAMES)}")
@@ -33,15 +59,21 @@ def main() -> None:
         f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}"
     )
     with tempfile.TemporaryDirectory(prefix="secdaemon-bench-") as work:
+        if "forgetting" in names:
+            forgetting.measure(args.keep or Path(work) / "forgetting", quick=args.quick)
         _measure(Path(work), names, quick=args.quick)
 
 
 def _measure(work: Path, names: list[str], *, quick: bool) -> None:
     if "training" in names:
         training.measure(work, rounds=1 if quick else 5)
+    if "generation" in names:
+        generation.measure(work, rounds=1 if quick else 5)
     if "parsing" in names:
         parsing.measure(work, rounds=2 if quick else 5, quick=quick)
-    if not set(names) - {"training", "parsing"}:
+    if "poll" in names:
+        polling.measure(work, quick=quick)
+    if not set(names) - {"poll", "training", "generation", "parsing", "forgetting"}:
         return
     few = 10 if quick else 20
     one = home_of_one(work / "one")

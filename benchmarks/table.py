@@ -38,3 +38,14 @@ def milliseconds(seconds: float) -> str:
 def times(ratio: float) -> str:
     """Return a ratio."""
     return f"{ratio:.2f}x"
+
+
+def columns(title: str, header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    """Print a title and a Markdown table beneath it, its columns aligned."""
+    lines = [tuple(header), *(tuple(row) for row in rows)]
+    widths = [max(len(line[place]) for line in lines) for place in range(len(header))]
+    lines.insert(1, tuple("-" * width for width in widths))
+    print(f"\n{title}\n")
+    for line in lines:
+        cells = (cell.ljust(width) for cell, width in zip(line, widths, strict=True))
+        print(f"| {' | '.join(cells)} |")

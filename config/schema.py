@@ -12,7 +12,8 @@ Share = Annotated[float, Meta(ge=0, le=1)]
 Rate = Annotated[float, Meta(gt=0, le=1)]
 Name = Annotated[str, Meta(min_length=1)]
 
-REPOSITORY = r"^(?:[A-Za-z0-9._-]|\{prefix\}|\{run_id\})+/(?:[A-Za-z0-9._-]|\{prefix\}|\{run_id\})+$"
+_PART = r"(?:[A-Za-z0-9._-]|\{prefix\}|\{run_id\})+"
+REPOSITORY = f"^{_PART}/{_PART}$"
 HOURS = r"^([01]\d|2[0-3]):[0-5]\d-([01]\d|2[0-3]):[0-5]\d$"
 
 EMBEDDED_BASE = "embedded:tiny"

@@ -187,8 +187,12 @@ def _with_paths(settings: Settings, home: Home) -> Settings:
         place("stage1.sources", source) if _is_path(source) else source
         for source in settings.stage1.sources
     )
+    hostfile = settings.training.hostfile
+    if hostfile is not None:
+        hostfile = place("training.hostfile", hostfile)
     return replace(
         settings,
+        training=replace(settings.training, hostfile=hostfile),
         stage1=replace(settings.stage1, sources=sources),
         inbox=replace(settings.inbox, dir=place("inbox.dir", settings.inbox.dir)),
         publish=replace(settings.publish, folder=place("publish.folder", settings.publish.folder)),
