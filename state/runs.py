@@ -176,11 +176,16 @@ def last_finished(store: Store, run: Run) -> tuple[str, str] | None:
 
 
 def last_published(store: Store, run: Run) -> tuple[str, str] | None:
-    """Return (run id, run directory) of the project's newest published run before this one."""
+    """Return (run id, run directory) of the project's newest published run before this one.
+
+    A run that a person released past a gate is passed over: its model is no measure for others.
+    """
     rows = store.read(
         "SELECT id, run_dir FROM runs WHERE project = ? AND seq < ? AND state = ? "
-        "AND run_dir IS NOT NULL ORDER BY seq DESC LIMIT 1",
-        (run.project, run.seq, State.PUBLISHED),
+        "AND run_dir IS NOT NULL AND NOT EXISTS "
+        "(SELECT 1 FROM events WHERE run = runs.id AND source = ? AND target = ?) "
+        "ORDER BY seq DESC LIMIT 1",
+        (run.project, run.seq, State.PUBLISHED, State.HELD, State.RETAINED),
     )
     return (rows[0]["id"], rows[0]["run_dir"]) if rows else None
 

@@ -1,5 +1,6 @@
 """What tests of the whole house share: a small home, small scan zips, the command line for real."""
 
+import hashlib
 import json
 import os
 import subprocess
@@ -10,12 +11,15 @@ import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 from hypothesis import settings as hypothesis_settings
 
 from secdaemon.config.paths import Home
 from secdaemon.config.schema import Settings
 from secdaemon.config.settings import load_settings
+from secdaemon.pipeline.interface import ExampleCounts, Metrics, Stage1Output, TrainingSummary
+from secdaemon.pipeline.stage1_record import RECORD_FILE, Record
 from secdaemon.state.store import Store, open_store
 
 # No test asserts a time. On CI the same examples come every time; what a developer's run finds by
@@ -123,6 +127,42 @@ def store(home: Home) -> Iterator[Store]:
     opened = open_store(home)
     yield opened
     opened.close()
+
+
+@pytest.fixture
+def make_stage1(home: Home) -> Callable[..., Path]:
+    """Return a maker of Stage 1 results without a model: (fingerprint, created_at, run)."""
+    nothing = Metrics(examples=1, loss=1.0, perplexity=2.7, token_accuracy=0.5)
+
+    def make(fingerprint: str, created_at: str, run: str = "20200101_000000") -> Path:
+        folder = home.stage1 / fingerprint
+        (folder / "adapters").mkdir(parents=True)
+        content = fingerprint.encode() * 100
+        (folder / "adapters" / "adapters.safetensors").write_bytes(content)
+        record = Record(
+            run=run,
+            request="request",
+            base="embedded:tiny",
+            output=Stage1Output(
+                fingerprint=fingerprint,
+                reused=False,
+                created_at=created_at,
+                folder=str(folder),
+                base_metrics=nothing,
+                metrics=nothing,
+                examples=ExampleCounts(train=8, validation=1, test=1),
+                left_out={},
+                revisions={"embedded": "1"},
+                training=TrainingSummary(
+                    iterations=9, examples=8, tokens=9, first_loss=2.0, last_loss=1.0, seconds=1.0
+                ),
+            ),
+            files={"adapters/adapters.safetensors": hashlib.sha256(content).hexdigest()},
+        )
+        (folder / RECORD_FILE).write_bytes(msgspec.json.encode(record))
+        return folder
+
+    return make
 
 
 @pytest.fixture(scope="session")

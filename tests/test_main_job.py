@@ -146,7 +146,9 @@ def test_status_is_the_contracts_json(first: Any, house: House) -> None:
     overview = house.status()
     assert overview["daemon"]["running"] is False
     assert overview["runs"][1] == {
-        key: value for key, value in first.items() if key not in ("events", "files", "changes")
+        key: value
+        for key, value in first.items()
+        if key not in ("events", "files", "changes", "tools", "gates", "upstream")
     }
 
 
@@ -176,8 +178,11 @@ def test_the_published_adapter_loads_and_generates(first: Any, house: House) -> 
         "README.md",
         "adapter_config.json",
         "adapter_model.safetensors",
+        "evaluation",
         "mlx",
+        "report.html",
         "run-manifest.json",
+        "training-recipe.yaml",
     }
     code = (
         "import sys; from mlx_lm import generate, load\n"
@@ -234,7 +239,10 @@ def test_the_same_data_in_another_zip_is_skipped(second: Any, house: House) -> N
 def test_a_model_that_forgot_is_held_and_can_be_released(house: House) -> None:
     """A reckless Stage 2 is held with its reason, exit 1; a person's release publishes it."""
     house.drop("third.zip", _files(SAMPLES, "checkov-results", "bandit-results"))
-    reckless = {"SECDAEMON_STAGE2__LEARNING_RATE": "0.05"}
+    reckless = {
+        "SECDAEMON_STAGE2__LEARNING_RATE": "0.001",
+        "SECDAEMON_RETENTION__HEAL": "false",
+    }
     assert house.run("run", "--until-idle", **reckless).returncode == 1
     run = house.newest()
     assert run["state"] == "held"

@@ -1,11 +1,13 @@
 """What is installed is what the folders hold, and the resident part stays light."""
 
+import ast
 import glob
 import os
 import re
 import subprocess
 import sys
 import tomllib
+from collections.abc import Iterator
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -150,6 +152,7 @@ def heavy_after(code: str) -> set[str]:
     [
         "secdaemon.daemon.cli",
         "secdaemon.daemon.commands",
+        "secdaemon.daemon.dashboard",
         "secdaemon.daemon.loop",
         "secdaemon.daemon.serve",
         "secdaemon.launchd.agent",
@@ -180,6 +183,8 @@ def home_with_a_run(tmp_path: Path) -> str:
         ["status", "20231114_221320"],
         ["status", "20231114_221320", "--json"],
         ["logs"],
+        ["stage1", "list"],
+        ["stage1", "prune"],
         ["pause"],
         ["cancel", "20231114_221320"],
     ],
@@ -195,3 +200,31 @@ def test_commands_that_read_are_light(words: list[str], home_with_a_run: str) ->
 def test_the_probe_sees_what_is_heavy() -> None:
     """The check above can fail: an import of numpy is found."""
     assert heavy_after("import numpy") == {"numpy"}
+
+
+def imported(path: Path) -> Iterator[str]:
+    """Yield the top-level names that a module imports, wherever in it."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name.partition(".")[0] for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            yield node.module.partition(".")[0]
+
+
+def test_whatever_is_imported_is_a_declared_dependency() -> None:
+    """No module works only because something else happened to install what it imports."""
+    declared = {
+        canonicalize_name(Requirement(line).name) for line in PROJECT["project"]["dependencies"]
+    }
+    homes = metadata.packages_distributions()
+    ours = {"secdaemon", *TOP, *sys.stdlib_module_names}
+    sample = ROOT / "pipeline" / "embedded" / "sample_service"
+    missing = {
+        f"{path.relative_to(ROOT)}: {name}"
+        for top in TOP
+        for path in (ROOT / top).rglob("*.py")
+        if sample not in path.parents
+        for name in set(imported(path)) - ours
+        if not {canonicalize_name(found) for found in homes.get(name, [])} & declared
+    }
+    assert missing == set()

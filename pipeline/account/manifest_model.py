@@ -58,7 +58,7 @@ class Stage2Params(TrainingParams, frozen=True):
     resume_from_stage1: bool
     stage1_replay_ratio: float
     """0 where replay is not among the methods."""
-    method: tuple[str, ...] = ()
+    method: tuple[str, ...]
     """Against forgetting Stage 1."""
 
 

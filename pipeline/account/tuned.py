@@ -5,23 +5,24 @@ from secdaemon.pipeline.tuning import Search, Trial
 
 def told(found: Search) -> str:
     """Return the trials as a table, and the proposal as lines for config.yaml."""
+    columns = f"{'iterations':>10}  {'rate':>9}  {'replay':>6}  {'rank':>4}  {'gain (nats)':>24}"
     lines = [
         f"run {found.run}: {len(found.trials)} trainings, the best of each round first below",
         "",
-        f"{'iterations':>10}  {'rate':>9}  {'replay':>6}  {'rank':>4}  {'gain (nats)':>24}  retention",
+        f"{columns}  retention",
         *(_row(trial) for trial in found.trials),
         "",
         found.evidence,
     ]
     if found.proposal is not None:
         choice = found.proposal
+        rate, replay = f"{choice.learning_rate:g}", f"{choice.replay_ratio:g}"
         lines += [
             "",
             "To use it, in config.yaml:",
             "",
             f"lora: {{rank: {choice.rank}}}",
-            f"stage2: {{learning_rate: {choice.learning_rate:g}, "
-            f"replay_ratio: {choice.replay_ratio:g}}}",
+            f"stage2: {{learning_rate: {rate}, replay_ratio: {replay}}}",
         ]
         if any(trial.choice.rank != choice.rank for trial in found.trials if trial.current):
             lines.append("Another rank has Stage 1 trained anew.")

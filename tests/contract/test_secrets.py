@@ -1,9 +1,12 @@
 """Planted secrets: read by the scanners, and found nowhere but in the artifact itself."""
 
 import json
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from subprocess import CompletedProcess
+
+import pytest
 
 from secdaemon.config.paths import Home
 
@@ -61,11 +64,26 @@ def _sarif() -> str:
     )
 
 
-def test_a_planted_secret_is_nowhere_to_be_found(
+@pytest.fixture
+def checkout(tmp_path: Path) -> Path:
+    """Return a repository whose code holds the planted values where the scans point."""
+    folder = tmp_path / "checkout"
+    lines = [f'{name} = "{value}"' for name, value in PLANTED.items()]
+    for name in ("settings.py", *(f"{name}/app.py" for name in PLANTED)):
+        (folder / "src" / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / "src" / name).write_text("\n".join(["import os", *lines, "run(aws)", ""]))
+    for args in (("init", "-q"), ("add", "."), ("commit", "-qm", "planted")):
+        identity = ("-c", "user.name=T", "-c", "user.email=t@example.org")
+        subprocess.run(["git", "-C", str(folder), *identity, *args], check=True)
+    return folder
+
+
+def test_a_planted_secret_is_nowhere_to_be_found(  # noqa: PLR0917 - fixtures
     home: Home,
     cli: Callable[..., CompletedProcess[str]],
     make_zip: Callable[..., Path],
     make_sarif: Callable[[str, int], str],
+    checkout: Path,
     tmp_path: Path,
 ) -> None:
     """state.db, the run's folder, the logs, the copies and the terminal hold none of them.
@@ -81,6 +99,8 @@ def test_a_planted_secret_is_nowhere_to_be_found(
         "process",
         "--artifacts-dir",
         artifact,
+        "--source",
+        checkout,
         "--skip-fine-tuning",
         "--output-dir",
         tmp_path / "out",
@@ -92,6 +112,8 @@ def test_a_planted_secret_is_nowhere_to_be_found(
         seen += [answer.stdout, answer.stderr]
     (run,) = json.loads(seen[4])["runs"]
     assert run["findings"]["kept"] == 12
+    data = "".join(path.read_text() for path in (tmp_path / "out").glob("*.jsonl"))
+    assert "run(aws)" in data, "no code around the findings was looked at"
     seen += [cli("status", run["id"], "--json").stdout, cli("logs", run["id"]).stdout]
     for name, value in PLANTED.items():
         for text in seen:

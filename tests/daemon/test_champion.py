@@ -20,7 +20,7 @@ from secdaemon.pipeline.interface import (
     RetentionResult,
 )
 from secdaemon.pipeline.layout import RunFolder
-from secdaemon.state.machine import State, Step, rule_from
+from secdaemon.state.machine import Cause, State, Step, rule_from
 from secdaemon.state.model import Run
 from secdaemon.state.runs import Move, get_run, move, set_run_dir
 from secdaemon.state.store import Store
@@ -103,6 +103,26 @@ def test_the_job_names_the_last_published_model(
     adapter.mkdir(parents=True)
     job = make_job(store, home, settings, get_run(store, second.id), "heavy", NOW)
     assert (job.champion, job.champion_run) == (str(adapter), first.id)
+
+
+def test_a_released_model_is_no_champion(
+    home: Home, settings: Settings, store: Store, received: Callable[[str], Run], tmp_path: Path
+) -> None:
+    """What a gate held and a person published all the same is no measure for the next ones."""
+    for name in ("good", "released"):
+        run = received(name)
+        set_run_dir(store, run.id, str(tmp_path / name))
+        (RunFolder(tmp_path / name).final_model / "mlx").mkdir(parents=True)
+        if name == "released":
+            run = go_to(store, get_run(store, run.id), State.STAGE2_TRAINED)
+            assert move(store, run, Move(target=State.HELD, cause=Step.RETENTION, detail="no"), NOW)
+            run = get_run(store, run.id)
+            assert move(
+                store, run, Move(target=State.RETAINED, cause=Cause.RELEASE, detail="yes"), NOW
+            )
+        go_to(store, get_run(store, run.id), State.PUBLISHED)
+    job = make_job(store, home, settings, received("next"), "heavy", NOW)
+    assert job.champion == str(RunFolder(tmp_path / "good").final_model / "mlx")
 
 
 def test_a_healed_run_says_so(store: Store, received: Callable[[str], Run]) -> None:

@@ -68,3 +68,17 @@ def test_following_waits_for_a_log_to_come(start: Callable[..., Popen[str]], hom
     process.send_signal(signal.SIGINT)
     process.communicate(timeout=30)
     assert process.returncode == 130
+
+
+def test_a_run_leaves_a_log(cli: Cli, home: Home, make_zip: Callable[..., Path]) -> None:
+    """Each step says in the run's own log when it began and how it ended."""
+    scan = make_zip(home.root / "scan.zip")
+    folder = home.root / "scans"
+    folder.mkdir()
+    scan.rename(folder / "scan.zip")
+    assert cli("process", "--artifacts-dir", folder, "--skip-fine-tuning").returncode == 0
+    (log,) = home.logs.glob("2*.log")
+    lines = cli("logs", log.stem).stdout.splitlines()
+    said = [line.partition(" INFO ")[2] for line in lines]
+    assert said[:3] == ["unpack begins", "unpack is done", "parse begins"]
+    assert said[-1] == "build_dataset ends the run, skipped: fine-tuning was not asked for"

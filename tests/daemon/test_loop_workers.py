@@ -13,9 +13,9 @@ import pytest
 from secdaemon.config.paths import Home
 from secdaemon.config.schema import Settings
 from secdaemon.daemon.worker import Worker
-from secdaemon.pipeline.interface import Done
+from secdaemon.pipeline.interface import Advanced, Done, Progress
 from secdaemon.state.daemon_row import set_paused
-from secdaemon.state.leases import leases
+from secdaemon.state.leases import leases, progress_of
 from secdaemon.state.machine import Cause, State, Step
 from secdaemon.state.model import Run
 from secdaemon.state.runs import Move, events, get_run, move, newest_runs
@@ -251,3 +251,21 @@ def test_a_worker_that_talks_nonsense_stops_nothing_else(
     driven.until(lambda: get_run(store, worker.lease.run).retry_at)
     assert get_run(store, worker.lease.run).attempts == 1
     driven.until(lambda: state(store, worker.lease.run) is State.UNPACKED, passed=1.0)
+
+
+def test_progress_that_came_too_soon_is_told_later(
+    home: Home, store: Store, make_loop: MakeLoop, make_zip: Make
+) -> None:
+    """Of two iterations within a second the later one is shown, though no third follows it."""
+    driven = make_loop()
+    make_zip(home.root / "inbox" / "scan.zip")
+    worker = frozen(driven)
+    driven.tick(2.0)
+    for iteration in (1, 2):
+        progress = Progress(iteration=iteration, iterations=9)
+        driven.loop.queue.put((worker.lease, Advanced(progress)))
+    driven.tick()
+    told = [progress_of(store, worker.lease.run)]
+    driven.tick(1.5)
+    told.append(progress_of(store, worker.lease.run))
+    assert [msgspec.json.decode(str(text), type=Progress).iteration for text in told] == [1, 2]

@@ -16,11 +16,15 @@ from secdaemon.daemon.tables import (
 from secdaemon.daemon.views import (
     DaemonView,
     FullRunView,
+    PublishedView,
     RetentionView,
+    SourceView,
     StatusView,
+    UpstreamView,
 )
 from secdaemon.pipeline.findings.model import Counts, FileKind, FileReport
-from secdaemon.pipeline.interface import ExampleCounts, Origin, Progress, PublishOutput
+from secdaemon.pipeline.interface import ExampleCounts, Gate, Progress
+from secdaemon.state.history import Changes
 from secdaemon.state.machine import State, Step
 from secdaemon.state.model import Event
 
@@ -34,7 +38,16 @@ def a_run(text: str, **changes: object) -> FullRunView:
         "id": "20260102_030405",
         "state": State.HELD,
         "step": None,
-        "source": Origin(kind="inbox", name=text, sha256="0" * 64, size=1),
+        "source": SourceView(
+            kind="inbox",
+            name=text,
+            sha256="0" * 64,
+            size=1,
+            repository=None,
+            workflow_run_id=None,
+            run_attempt=None,
+            head_sha=text,
+        ),
         "created_at": AT,
         "updated_at": AT,
         "attempts": 0,
@@ -52,6 +65,8 @@ def a_run(text: str, **changes: object) -> FullRunView:
             FileReport(path=text, kind=FileKind.UNREADABLE, error=text),
             FileReport(path=text, kind=FileKind.OK, tool=text, findings=4),
         ),
+        "gates": (Gate(name="complete", passed=False, quality=False, detail=text),),
+        "upstream": UpstreamView(url=text, branch=text, workflow=text, actor=text),
     }
     return FullRunView(**fields | changes)
 
@@ -103,7 +118,7 @@ def test_the_overview_has_one_line_a_run() -> None:
 
 def test_a_run_is_told_with_its_counts_and_history() -> None:
     """Counts, files, history and results stand in the text."""
-    published = PublishOutput(target="folder", model_url="/m", dataset_url="/d", revision="r")
+    published = PublishedView(target="folder", model_url="/m", dataset_url="/d", revision="r")
     retention = RetentionView(value=0.95, ci_low=0.9, ci_high=1.0, threshold=0.9, passed=True)
     progress = Progress(iteration=3, iterations=9, loss=1.25, tokens_per_second=10, eta_seconds=75)
     text = "\n".join(
@@ -118,11 +133,36 @@ def test_a_run_is_told_with_its_counts_and_history() -> None:
         )
     )
     assert "4 in = 1 kept + 1 duplicate + 1 suppressed + 1 rejected" in text
+    assert "  FAILED      complete     fine" in text
+    assert "page       fine" in text
     assert "8 training (+ 2 replay), 1 validation, 1 test" in text
     assert "0.950 [0.900, 1.000], threshold 0.90: passed" in text
     assert "3/9, loss 1.250, 10 tokens/s, 1 min 15 s left" in text
     assert "in step stage2" in text
     assert "unreadable" in text
+
+
+def test_files_tools_and_changes_are_told() -> None:
+    """What was read of each file, what is left of each tool, and what is new since the run before."""
+    files = (
+        FileReport(path="a.json", kind=FileKind.OK, tool="t", findings=7, error="It fell over."),
+        FileReport(path="b.json", kind=FileKind.EMPTY, tool="t"),
+        FileReport(path="c.xml", kind=FileKind.UNSUPPORTED, tool="zap", error="Not read."),
+        FileReport(path="d.md", kind=FileKind.NOT_A_SCAN),
+    )
+    changes = Changes(previous="p", new=1, fixed=2, unchanged=3, oldest="first")
+    run = a_run("", files=files, changes=changes, tools={"semgrep": 3, "t": 4})
+    lines = [line.split() for line in run_lines(run)]
+    text = [" ".join(words) for words in lines]
+    assert "tools semgrep 3, t 4 (kept)" in text
+    assert (
+        "changes 1 new, 2 fixed, 3 unchanged since run p; the oldest was first seen in run first"
+        in text
+    )
+    assert "ok t a.json 7 findings; It fell over." in text
+    assert "empty t b.json 0 findings" in text
+    assert "unsupported zap c.xml Not read." in text
+    assert "not a scan - d.md" in text
 
 
 def test_an_undefined_retention_is_said_in_words() -> None:

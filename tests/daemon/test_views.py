@@ -110,7 +110,13 @@ OUTPUTS: dict[Step, StepOutput] = {
         ),
         gates=(Gate(name="retention", passed=True, quality=True, detail=""),),
     ),
-    Step.PUBLISH: PublishOutput(target="folder", model_url="/m", dataset_url="/d", revision="r"),
+    Step.PUBLISH: PublishOutput(
+        target="folder",
+        model_url="/m",
+        dataset_url="/d",
+        revision="r",
+        gates=(Gate(name="secrets", passed=True, quality=False, detail="none in 3 files"),),
+    ),
 }
 
 
@@ -179,7 +185,8 @@ def test_a_run_has_exactly_the_contracts_keys_in_every_state(
         (overview,) = shown(view_status(store, home, settings, -1))["runs"]
         full = shown(view_run(store, run))
         assert set(overview) == RUN
-        assert set(full) == RUN | {"events", "files", "changes"}
+        judged = {"gates"} if full["state"] in {"retained", "published"} else set()
+        assert set(full) == RUN | {"events", "files", "changes", "tools"} | judged
         assert {key: full[key] for key in RUN} == overview
         for key, keys in NESTED.items():
             assert overview[key] is None or set(overview[key]) == keys, key
@@ -201,6 +208,7 @@ def test_a_run_has_exactly_the_contracts_keys_in_every_state(
     assert set(file) == {"path", "kind", "tool", "format", "findings", "error"}
     assert [event["to"] for event in full["events"]][-1] == "published"
     assert all(set(event) == {"at", "from", "to", "step", "detail"} for event in full["events"])
+    assert [gate["name"] for gate in full["gates"]] == ["retention", "secrets"]
     assert full["events"][0]["from"] is None
     assert all(event["at"].endswith("Z") for event in full["events"])
 

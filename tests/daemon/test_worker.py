@@ -174,7 +174,7 @@ def test_no_step_sees_a_token_that_is_not_its_own(step: str) -> None:
     inherited = dict.fromkeys(TOKENS, "secret") | {"PATH": "/bin", "LD_PRELOAD": "mine"}
     given = environment(step, inherited)
     seen = {key for key, value in given.items() if value == "secret"}
-    assert seen == ({"HF_TOKEN"} if step == "publish" else set())
+    assert seen == ({"HF_TOKEN"} if step in {"publish", "doctor"} else set())
     assert (given["PATH"], given["LD_PRELOAD"]) == ("/bin", "mine")
     assert given["OPENBLAS_NUM_THREADS"] == "1"
     assert set(inherited) == {*TOKENS, "PATH", "LD_PRELOAD"}

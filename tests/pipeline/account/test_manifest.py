@@ -148,7 +148,7 @@ def test_training_params_are_those_of_each_stage() -> None:
         "quality_weight_multiplier": 2.5,
         "resume_from_stage1": True,
         "stage1_replay_ratio": 0.15,
-        "method": ["replay", "distillation"],
+        "method": ["replay"],
     }
 
 

@@ -2,9 +2,12 @@
 
 import itertools
 import random
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import msgspec
 import pytest
 from hub_server import Blob, Fault, Hub
 
@@ -269,6 +272,43 @@ def test_random_faults_and_stops(
         there = hub.repository(kind, name)
         assert len(there.commits) == 2
         assert there.tags == {job.run_id: there.head.oid}
+
+
+@pytest.mark.slow
+def test_a_worker_killed_between_any_two_requests(hub: Hub, make_job: Callable[..., Job]) -> None:
+    """SIGKILL as a request arrives, at ten of them: the next worker ends with one commit each."""
+    job = make_job()
+    workers: list[subprocess.Popen[bytes]] = []
+
+    def publish(kill_at: int | None) -> bytes:
+        seen = itertools.count()
+
+        def plan(_method: str, path: str, _number: int) -> None:
+            if "agent-harnesses" not in path and next(seen) == kill_at:
+                workers[-1].kill()
+
+        hub.plan = plan
+        command = [sys.executable, "-m", "secdaemon.pipeline", "publish"]
+        workers.append(subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE))
+        stdin = workers[-1].stdin
+        assert stdin is not None
+        stdin.write(msgspec.json.encode(job) + b"\n")
+        stdin.flush()
+        assert workers[-1].stdout is not None
+        out = b"".join(line for line in workers[-1].stdout if b"beat" not in line)
+        stdin.close()
+        workers[-1].wait()
+        return out
+
+    for kill_at in (0, 2, 4, 7, 9, 10, 11, 8, 6, 10):
+        publish(kill_at)
+    last = publish(None).splitlines()[-1]
+    assert b'"done"' in last, last
+    for kind, name in (("models", MODEL), ("datasets", DATASET)):
+        there = hub.repository(kind, name)
+        assert [commit.title for commit in there.commits[1:]] == [f"secdaemon run {job.run_id}"]
+        assert there.tags == {job.run_id: there.head.oid}
+    assert sum(worker.returncode == -9 for worker in workers) >= 5
 
 
 @pytest.mark.parametrize(
