@@ -7,26 +7,16 @@ import argparse
 import sqlite3
 import sys
 from collections.abc import Callable, Sequence
-from typing import NoReturn
 
-from secdaemon import config as config_package
 from secdaemon.config.paths import Home, find_home
 
 WELL, FAILED, WRONG_USE, TAKEN, INTERRUPTED = 0, 1, 2, 3, 130
-_LAST_PORT = 65535
 
 Command = Callable[[argparse.Namespace, Home], int]
 
 
 class WrongUseError(Exception):
     """An argument is wrong; the message names it."""
-
-
-class _Parser(argparse.ArgumentParser):
-    """argparse, with its complaint on one line."""
-
-    def error(self, message: str) -> NoReturn:
-        raise WrongUseError(message)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -43,12 +33,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _main(arguments: Sequence[str]) -> int:
     from secdaemon.config.settings import ConfigError
+    from secdaemon.daemon.arguments import parser
     from secdaemon.daemon.lock import HomeTakenError
     from secdaemon.state.model import StoreError
     from secdaemon.state.store import store_error
 
     try:
-        args = _parser().parse_args(arguments)
+        args = parser().parse_args(arguments)
         home = find_home(args.home)
     except (WrongUseError, OSError) as error:
         _complain(str(error))
@@ -75,161 +66,6 @@ def _main(arguments: Sequence[str]) -> int:
 
 def _complain(text: str) -> None:
     print(f"secdaemon: {' '.join(text.split())}", file=sys.stderr)  # noqa: T201
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = _Parser(
-        prog="secdaemon",
-        description="Retrains a security model from CI scan artifacts, hands-off.",
-    )
-    parser.add_argument("--version", action="version", version=config_package.__version__)
-    parser.add_argument(
-        "--home", metavar="DIR", help="the home (default: $SECDAEMON_HOME, else ~/secdaemon)"
-    )
-    parser.add_argument(
-        "--config", metavar="FILE", help="settings (default: config.yaml in the home)"
-    )
-    commands = parser.add_subparsers(
-        dest="command", metavar="COMMAND", required=True, parser_class=_Parser
-    )
-
-    def add(name: str, text: str) -> argparse.ArgumentParser:
-        return commands.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".")
-
-    add("init", "make the home with a commented config.yaml")
-    run = add("run", "run the daemon in the foreground")
-    run.add_argument(
-        "--until-idle",
-        action="store_true",
-        help="end when no run can advance; training that waits for schedule.hours or for power "
-        "cannot",
-    )
-    run.add_argument("--no-poll", action="store_true", help="do not ask GitHub")
-    status = add("status", "show the daemon and its runs")
-    status.add_argument("run", nargs="?", metavar="RUN")
-    status.add_argument("--watch", action="store_true", help="show it again every two seconds")
-    _json(status)
-    status.add_argument("--limit", type=_count, metavar="N", help="show the newest N runs")
-    submit = add("submit", "hand zips or folders over and print their run ids")
-    submit.add_argument("paths", nargs="+", metavar="PATH")
-    _json(submit)
-    _json(add("poll", "ask GitHub once, now, and take in what is new"))
-    for name, text in (
-        ("retry", "start a failed or held run's last step again"),
-        ("cancel", "stop a run"),
-        ("release", "publish a held run after all"),
-    ):
-        add(name, text).add_argument("run", metavar="RUN")
-    add("pause", "stop starting steps; a training step checkpoints and stops")
-    add("resume", "go on after a pause")
-    process = add("process", "the whole pipeline once, in the foreground, at any hour")
-    process.add_argument("--artifacts-dir", required=True, metavar="DIR")
-    process.add_argument("--output-dir", metavar="DIR", help="also copy the data sets there")
-    process.add_argument("--source", metavar="DIR", help="the project's checkout")
-    process.add_argument("--skip-fine-tuning", action="store_true", help="build the data only")
-    process.add_argument("--skip-model-upload", action="store_true", help="publish nothing")
-    _json(process)
-    add("report", "make a run's HTML report and print where it is").add_argument(
-        "run", metavar="RUN"
-    )
-    _models(add)
-    logs = add("logs", "show the daemon's log, or a run's")
-    logs.add_argument("run", nargs="?", metavar="RUN")
-    logs.add_argument("-f", "--follow", action="store_true", help="go on showing what is added")
-    _json(add("doctor", "say what is ready, what is missing, and how to cure it"))
-    _stage1(add("stage1", "list, prune or rebuild the shared Stage 1 results"))
-    add("demo", "the main job on the embedded tiny model, offline, in a throw-away home")
-    from secdaemon.launchd.arguments import add_arguments
-
-    add_arguments(add("agent", "the launchd agent"), None)
-    return parser
-
-
-def _dashboard(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--port", type=_port, default=0, metavar="N", help="default: any that is free"
-    )
-    parser.add_argument("--no-open", action="store_true", help="open no browser")
-
-
-def _models(add: Callable[[str, str], argparse.ArgumentParser]) -> None:
-    """Add the commands about models outside any run."""
-    tune = add("finetune", "training alone, on a file of conversations")
-    tune.add_argument("--dataset", required=True, metavar="FILE", help="JSONL, one row a line")
-    tune.add_argument("--output-name", required=True, metavar="NAME", help="under fine_tuned_dir")
-    tune.add_argument("--resume-adapter", metavar="DIR", help="start from this MLX adapter")
-    tune.add_argument("--iterations", type=_positive, metavar="N", help="default: stage1's")
-    tune.add_argument("--learning-rate", type=_rate, metavar="R", help="default: stage1's")
-    tune.add_argument("--upload", action="store_true", help="publish the adapter afterwards")
-    search = add("tune", "search for better Stage 2 settings on a run's own data; proposes only")
-    search.add_argument("run", nargs="?", metavar="RUN", help="default: the newest with a Stage 1")
-    search.add_argument("--trials", type=_positive, default=8, metavar="N", help="default: 8")
-    _json(search)
-    add(
-        "validate", "check that a model or adapter folder is complete, loads and generates"
-    ).add_argument("path", metavar="PATH")
-    export = add("export", "write an MLX adapter as a PEFT adapter")
-    export.add_argument("path", metavar="PATH")
-    export.add_argument("--format", required=True, choices=("peft",))
-    export.add_argument("--output", required=True, metavar="DIR", help="a folder that is empty yet")
-    add("publish", "upload a validated model folder to the publish target").add_argument(
-        "path", metavar="PATH"
-    )
-    _dashboard(add("dashboard", "show all runs as a local web page, on loopback only"))
-
-
-def _stage1(parser: argparse.ArgumentParser) -> None:
-    actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
-    text = "show the results in the home: age, size, users, and whether they are reused"
-    _json(actions.add_parser("list", help=text, description=f"{text.capitalize()}."))
-    text = "remove what is expired, damaged, set aside or abandoned, and nothing that a run needs"
-    prune = actions.add_parser("prune", help=text, description=f"{text.capitalize()}.")
-    prune.add_argument("--dry-run", action="store_true", help="only say what would go")
-    prune.add_argument(
-        "--unused", action="store_true", help="also what could be reused and no run was built on"
-    )
-    _json(prune)
-    text = "have the next run train Stage 1 anew; what runs have built on it stays"
-    rebuild = actions.add_parser("rebuild", help=text, description=f"{text.capitalize()}.")
-    rebuild.add_argument(
-        "fingerprint", nargs="?", metavar="FINGERPRINT", help="that one only, or how it begins"
-    )
-
-
-def _json(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--json", action="store_true", help="print one JSON document")
-
-
-def _count(text: str) -> int:
-    if not text.isdecimal():
-        msg = f"expected a whole number, found {text!r}"
-        raise argparse.ArgumentTypeError(msg)
-    return int(text)
-
-
-def _port(text: str) -> int:
-    if not text.isdecimal() or int(text) > _LAST_PORT:
-        msg = f"expected a port from 0 to {_LAST_PORT}, found {text!r}"
-        raise argparse.ArgumentTypeError(msg)
-    return int(text)
-
-
-def _positive(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        msg = f"expected a whole number above 0, found {text!r}"
-        raise argparse.ArgumentTypeError(msg)
-    return int(text)
-
-
-def _rate(text: str) -> float:
-    try:
-        rate = float(text)
-    except ValueError:
-        rate = 0.0
-    if not 0 < rate <= 1:
-        msg = f"expected a number above 0 and at most 1, found {text!r}"
-        raise argparse.ArgumentTypeError(msg)
-    return rate
 
 
 def _lazy(module: str, name: str) -> Command:

@@ -13,8 +13,10 @@ because it divides by nothing: its interval stays sound where the gain is small.
 from collections.abc import Sequence
 from typing import Literal
 
+import msgspec
+
 from secdaemon.pipeline.interface import Interval, RetentionResult
-from secdaemon.pipeline.training.paired import UNDEFINED, Array, interval, pool
+from secdaemon.pipeline.training.paired import UNDEFINED, Array, Pooled, interval, pool
 from secdaemon.pipeline.training.scores import Score
 
 Bound = Literal["point", "ci_low"]
@@ -45,54 +47,54 @@ def judge(
         ValueError: the three do not score the same examples.
     """
     pooled = pool(base, stage1, stage2)
-
-    def undefined(
-        reason: str, gain: Interval = UNDEFINED, *, finite: bool = True
-    ) -> RetentionResult:
-        return RetentionResult(
-            value=None,
-            ci_low=None,
-            ci_high=None,
-            threshold=threshold,
-            passed=finite and when_undefined == "pass",
-            gain=gain,
-            token_accuracy_ratio=_accuracy_ratio(stage1, stage2),
-            reason=reason,
-            bound=bound,
-        )
-
-    if not pooled.finite:
-        reason = "retention cannot be told: a loss on the Stage 1 test split is not finite"
-        return undefined(reason, finite=False)
-    if pooled.groups < _MIN_GROUPS:
-        return undefined(
-            "retention is undefined: the scored part of the Stage 1 test split has "
-            f"{pooled.groups} of the {_MIN_GROUPS} groups that an interval needs"
-        )
+    obstacle, gain = _gain(pooled, samples, seed)
+    undefined = RetentionResult(
+        value=None,
+        ci_low=None,
+        ci_high=None,
+        threshold=threshold,
+        passed=pooled.finite and when_undefined == "pass",
+        gain=gain,
+        token_accuracy_ratio=_accuracy_ratio(stage1, stage2),
+        reason=obstacle,
+        bound=bound,
+    )
+    if obstacle:
+        return undefined
     means, drawn = pooled.means(), pooled.resampled(samples, seed)
-    gain = interval(means[0] - means[1], drawn[0] - drawn[1])
-    if not _is_gain(gain):
-        return undefined(
-            "retention is undefined: Stage 1 gained nothing over the base that could be told from "
-            f"chance ({gain.text} nats per token)",
-            gain,
-        )
     slack = interval(float(_slack(means, threshold)), _slack(drawn, threshold))
     share = _share(means, drawn)
     decided = slack.value if bound == "point" else slack.ci_low
-    return RetentionResult(
+    return msgspec.structs.replace(
+        undefined,
         value=share.value,
         ci_low=share.ci_low,
         ci_high=share.ci_high,
-        threshold=threshold,
         passed=decided is not None and decided >= 0,
-        gain=gain,
-        token_accuracy_ratio=_accuracy_ratio(stage1, stage2),
         reason=_sentence(share, gain, slack, threshold, bound),
-        bound=bound,
         slack=slack,
         edited=_edited_share(base, stage1, stage2, samples, seed),
     )
+
+
+def _gain(pooled: Pooled, samples: int, seed: int) -> tuple[str, Interval]:
+    """Return why retention cannot be told, "" where it can, and Stage 1's gain over the base."""
+    if not pooled.finite:
+        why = "retention cannot be told: a loss on the Stage 1 test split is not finite"
+        return why, UNDEFINED
+    if pooled.groups < _MIN_GROUPS:
+        why = (
+            "retention is undefined: the scored part of the Stage 1 test split has "
+            f"{pooled.groups} of the {_MIN_GROUPS} groups that an interval needs"
+        )
+        return why, UNDEFINED
+    means, drawn = pooled.means(), pooled.resampled(samples, seed)
+    gain = interval(means[0] - means[1], drawn[0] - drawn[1])
+    why = (
+        "retention is undefined: Stage 1 gained nothing over the base that could be told from "
+        f"chance ({gain.text} nats per token)"
+    )
+    return "" if _is_gain(gain) else why, gain
 
 
 def is_curable(found: RetentionResult) -> bool:
