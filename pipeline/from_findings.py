@@ -5,6 +5,7 @@ import re
 
 import msgspec
 
+from secdaemon.pipeline.context import WINDOW, Context
 from secdaemon.pipeline.examples import Example, conversation
 from secdaemon.pipeline.findings.model import Category, Finding, Package
 from secdaemon.pipeline.fixes.advice import Advice, advise
@@ -29,7 +30,7 @@ _NOISE = re.compile(
 )
 
 
-def example_of(finding: Finding, code: str | None, quality_weight: float) -> Example:
+def example_of(finding: Finding, code: Context | None, quality_weight: float) -> Example:
     """Return the example of one finding.
 
     Args:
@@ -41,18 +42,21 @@ def example_of(finding: Finding, code: str | None, quality_weight: float) -> Exa
     there is no file. The answer names the place, so that answers differ where findings do.
     """
     category = category_of(finding)
-    language = "http" if finding.url else language_of(finding.path or "")
+    language = "http" if finding.url and not finding.path else language_of(finding.path or "")
     place = place_of(finding)
     advice = advise(finding, category)
     applied = None if finding.package else apply_edits(finding, code)
-    shown = applied.before if applied else code or (finding.snippet or "")[:_SNIPPET]
+    shown = applied.before if applied else (finding.snippet or "")[:_SNIPPET]
+    if code is not None and applied is None:
+        shown = code.text
     if finding.package is not None:
         shown = ""
+    seen = code if code is not None and shown == code.text else None
     approach = "scanner_fix" if applied else advice.approach
     return Example(
         id=f"finding-{finding.id or _digest(finding)}",
         messages=conversation(
-            _question(finding, place, shown, language),
+            _question(finding, place, seen or shown, language),
             _answer(finding, advice, place, applied, language),
         ),
         group=_group(finding),
@@ -70,6 +74,7 @@ def example_of(finding: Finding, code: str | None, quality_weight: float) -> Exa
             "language": language,
             "approach": approach,
             "quality": _QUALITY[approach],
+            **({"context": seen.kind} if seen else {}),
         },
     )
 
@@ -134,7 +139,7 @@ def _digest(finding: Finding) -> str:
     return hashlib.sha256(msgspec.json.encode(finding, order="deterministic")).hexdigest()[:32]
 
 
-def _question(finding: Finding, place: str, shown: str, language: str) -> str:
+def _question(finding: Finding, place: str, shown: Context | str, language: str) -> str:
     """Return the user's turn: the report, with all that comes from outside quoted or fenced."""
     title = finding.rule_name
     named = f" ({inline(title)})" if title and title not in {finding.rule, finding.message} else ""
@@ -149,6 +154,7 @@ def _question(finding: Finding, place: str, shown: str, language: str) -> str:
         *([f"Attack: {inline(finding.attack, 200)}"] if finding.attack else []),
         *([f"Evidence: {inline(finding.evidence, 300)}"] if finding.evidence else []),
         *([f"Flow: {inline(' > '.join(finding.flow), 400)}"] if finding.flow else []),
+        *([f"Code below: {_extent(shown)}"] if isinstance(shown, Context) else []),
     ]
     parts = [
         f"{finding.tool} reports a finding in this project. Explain it and give the fix.",
@@ -159,9 +165,18 @@ def _question(finding: Finding, place: str, shown: str, language: str) -> str:
         parts.append(quoted(message, _MESSAGE))
     if text:
         parts.append(f"The rule's own text:\n\n{quoted(text, _HELP)}")
-    if shown.strip():
-        parts.append(fenced(shown, "" if language == NONE else language))
+    code = shown.text if isinstance(shown, Context) else shown
+    if code.strip():
+        parts.append(fenced(code, "" if language == NONE else language))
     return "\n\n".join(parts)
+
+
+def _extent(code: Context) -> str:
+    """Return which unit is shown and which lines of the file it is."""
+    lines = f"lines {code.first_line} to {code.last_line}"
+    if code.kind == WINDOW:
+        return lines
+    return f"{code.kind}{f' {inline(code.name, 80)}' if code.name else ''}, {lines}"
 
 
 def _severity(finding: Finding) -> str:

@@ -8,7 +8,9 @@ from importlib import import_module
 from typing import Any
 
 import msgspec
-from tree_sitter import Language, Node, Parser
+from tree_sitter import Language, Node, Parser, Tree
+
+from secdaemon.pipeline.fixes.languages import language_of
 
 
 class Grammar(msgspec.Struct, frozen=True):
@@ -43,11 +45,14 @@ _GRAMMARS = {
     "swift": Grammar("tree_sitter_swift"),
     "terraform": Grammar("tree_sitter_hcl", flows=False),
     "toml": Grammar("tree_sitter_toml", flows=False),
+    "tsx": Grammar("tree_sitter_typescript", "language_tsx"),
     "typescript": Grammar("tree_sitter_typescript", "language_typescript"),
     "xml": Grammar("tree_sitter_xml", "language_xml", flows=False),
     "yaml": Grammar("tree_sitter_yaml", flows=False),
 }
 _PHP_TAG = "<?"
+_UNLIKE = frozenset(("go.mod", "go.work"))
+"""Files that are called Go and are not written in it."""
 
 
 def grammar_of(language: str, code: str) -> str | None:
@@ -60,9 +65,22 @@ def grammar_of(language: str, code: str) -> str | None:
     return language if language in _GRAMMARS else None
 
 
+def grammar_at(path: str, code: str) -> str | None:
+    """Return the name of the grammar that reads the code of a file, None where there is none."""
+    name = path.lower().rpartition("/")[2]
+    if name in _UNLIKE:
+        return None
+    return "tsx" if name.endswith(".tsx") else grammar_of(language_of(name), code)
+
+
 def parse(grammar: str, code: str) -> Node:
     """Return the root of the code's syntax tree; what is not grammatical stands in error nodes."""
-    return Parser(_language(grammar)).parse(code.encode("utf-8", "replace")).root_node
+    return tree(grammar, code).root_node
+
+
+def tree(grammar: str, code: str) -> Tree:
+    """Return the code's syntax tree."""
+    return Parser(_language(grammar)).parse(code.encode("utf-8", "replace"))
 
 
 def errors(root: Node) -> int:

@@ -5,7 +5,14 @@ from pathlib import Path
 
 import pytest
 
-from secdaemon.pipeline.context import LINES_AFTER, LINES_BEFORE, MAX_CHARS, code_around, first_line
+from secdaemon.pipeline.context import (
+    LINES_AFTER,
+    LINES_BEFORE,
+    MAX_CHARS,
+    WINDOW,
+    Context,
+    code_around,
+)
 from secdaemon.pipeline.findings.redact import Redactor
 
 NUMBERED = "".join(f"line {n}\n" for n in range(1, 101))
@@ -21,6 +28,11 @@ def git(folder: Path, *arguments: str) -> str:
         text=True,
     )
     return done.stdout.strip()
+
+
+def text_of(code: Context | None) -> str:
+    """Return the text of a context, "" where there is none."""
+    return code.text if code else ""
 
 
 @pytest.fixture
@@ -42,11 +54,13 @@ def checkout(tmp_path: Path) -> Path:
 
 
 def test_a_window_of_lines(checkout: Path) -> None:
-    """The flagged line stands in its window, which begins where `first_line` says."""
+    """The flagged line stands in its window at the row that its number gives."""
     code = code_around(checkout, None, "src/app.py", 50)
     assert code is not None
-    lines = code.splitlines()
-    assert lines[50 - first_line(50)] == "line 50"
+    lines = code.text.splitlines()
+    assert (code.kind, code.first_line, code.last_line) == (WINDOW, 38, 68)
+    assert lines[code.row_of(50) or 0] == "line 50"
+    assert code.row_of(37) is code.row_of(0) is None
     assert lines[0] == f"line {50 - LINES_BEFORE}"
     assert lines[-1] == f"line {50 + LINES_AFTER}"
 
@@ -57,10 +71,10 @@ def test_the_commit_counts_not_the_working_tree(checkout: Path) -> None:
     (checkout / "src/app.py").write_text("changed\n")
     git(checkout, "commit", "-qam", "second")
     (checkout / "src/app.py").write_text("uncommitted\n")
-    assert (code_around(checkout, first, "src/app.py", 1) or "").startswith("line 1\n")
-    assert code_around(checkout, None, "src/app.py", 1) == "changed"
-    assert code_around(checkout, "0" * 40, "src/app.py", 1) == "changed"
-    assert code_around(checkout, "--output=evil", "src/app.py", 1) == "changed"
+    assert text_of(code_around(checkout, first, "src/app.py", 1)).startswith("line 1\n")
+    assert text_of(code_around(checkout, None, "src/app.py", 1)) == "changed"
+    assert text_of(code_around(checkout, "0" * 40, "src/app.py", 1)) == "changed"
+    assert text_of(code_around(checkout, "--output=evil", "src/app.py", 1)) == "changed"
     assert (checkout / "src/app.py").read_text() == "uncommitted\n"
 
 
@@ -91,11 +105,12 @@ def test_no_repository_is_no_error(tmp_path: Path) -> None:
 
 
 def test_the_window_is_bounded(checkout: Path) -> None:
-    """Lines after the flagged one are dropped until the window fits."""
-    code = code_around(checkout, None, "wide.txt", 1)
-    assert code is not None
-    assert len(code) <= MAX_CHARS
-    assert code_around(checkout, None, "wide.txt", 9) is None
+    """Lines after the flagged one are dropped until the window fits, then those before it."""
+    for line in (1, 9):
+        code = code_around(checkout, None, "wide.txt", line)
+        assert code is not None
+        assert len(code.text) <= MAX_CHARS
+        assert code.row_of(line) is not None
 
 
 def test_what_a_scanner_names_is_hidden_here_too(checkout: Path) -> None:
@@ -106,7 +121,8 @@ def test_what_a_scanner_names_is_hidden_here_too(checkout: Path) -> None:
     named = secrets.placeholder("key", "sesame-5x", everywhere=True)
     leaks = {1: named, 3: "<secret:word:00000001>"}
     code = code_around(checkout, None, "src/app.py", 2, secrets, leaks)
-    assert code == f"open('{named}')\n  door(\n    <secret:word:00000001>\n  )"
+    assert code is not None
+    assert code.text == f"open('{named}')\n  door(\n    <secret:word:00000001>\n  )"
 
 
 @pytest.mark.parametrize(
@@ -132,13 +148,14 @@ def test_a_flagged_line_is_kept_where_its_one_value_is_hidden(
     leak = "<secret:whole-line:00000001>"
     code = code_around(checkout, None, "src/app.py", 1, Redactor(b"salt"), {1: leak})
     assert code is not None
-    assert (leak in code) is sealed
-    assert "speak-friend" not in code
-    assert token not in code
+    assert (leak in code.text) is sealed
+    assert "speak-friend" not in code.text
+    assert token not in code.text
+    assert code.altered == {1}
 
 
 def test_secrets_stay_out(checkout: Path) -> None:
     """A private key in the window leaves no trace of itself."""
     for line in (1, 5, 12):
         code = code_around(checkout, None, "key.py", line)
-        assert code is None or "MIIEpAIBAAKCAQEA7" not in code
+        assert "MIIEpAIBAAKCAQEA7" not in text_of(code)

@@ -114,11 +114,50 @@ def test_the_code_around_hides_what_the_scanners_found(
         if "injection" in e.metadata["rule"] and e.metadata["tool"] == "semgrep"
     )
     assert "request.args" in question
+    assert "- Code below: function `enter`, lines 3 to 8\n" in question
     with RunFolder(Path(job.run_dir)).findings.open() as lines:
         found = [finding for line in lines if (finding := json.loads(line))["category"] == "secret"]
     assert len(found) == 2
     for finding in found:
         assert finding["snippet"] in question
+
+
+def test_what_lies_in_an_image_is_not_read_from_the_checkout(
+    parsed: Callable[..., Job], checkout: Path
+) -> None:
+    """A path in a container image, a jar or a package is none of the repository, and no error."""
+    secret = {
+        "RuleID": "door-phrase",
+        "Category": "general",
+        "Severity": "HIGH",
+        "Title": "A phrase",
+        "StartLine": 4,
+        "EndLine": 4,
+        "Match": "door.open(*****)",
+    }
+    package = {
+        "VulnerabilityID": "CVE-2024-0001",
+        "PkgName": "door",
+        "InstalledVersion": "1.0",
+        "FixedVersion": "1.1",
+        "Severity": "HIGH",
+        "PkgPath": "app/door.jar",
+    }
+    scan = {
+        "SchemaVersion": 2,
+        "ArtifactName": "acme/door:1",
+        "ArtifactType": "container_image",
+        "Results": [
+            {"Target": "app.py", "Class": "secret", "Secrets": [secret]},
+            {"Target": "Java", "Class": "lang-pkgs", "Type": "jar", "Vulnerabilities": [package]},
+        ],
+    }
+    examples = build(parsed({"image.json": scan}, checkout)).examples
+    in_image = [example for example in examples if example.metadata["tool"] == "trivy"]
+    assert len(in_image) == 2
+    assert all("request.args" not in example.messages[1].content for example in in_image)
+    assert all("context" not in example.metadata for example in in_image)
+    assert any("Installed: `1.0`" in example.messages[1].content for example in in_image)
 
 
 def test_a_secret_that_only_moved_changes_no_training_data(parsed: Callable[..., Job]) -> None:

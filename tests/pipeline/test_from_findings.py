@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from secdaemon.pipeline.context import first_line
+from secdaemon.pipeline.context import Context, window_of
 from secdaemon.pipeline.examples import Example
 from secdaemon.pipeline.findings.model import Category, Edit, Finding, Package, Place, Severity
 from secdaemon.pipeline.fixes.advice import known_weaknesses
@@ -93,10 +93,12 @@ def test_the_scanners_edit_is_applied_to_the_code_around() -> None:
         end_line=12,
         text="db.execute(QUERY, (name,))",
     )
-    lines = [f"line_{n} = {n}" for n in range(first_line(12), 30)]
-    lines[12 - first_line(12)] = "db.execute(QUERY + name)"
-    example = example_of(finding(edits=(edit,)), "\n".join(lines), 2.5)
+    lines = [f"line_{n} = {n}" for n in range(1, 30)]
+    lines[12 - 1] = "db.execute(QUERY + name)"
+    code = window_of("\n".join(lines[4:]), 5)
+    example = example_of(finding(edits=(edit,)), code, 2.5)
     question, answer = texts(example)
+    assert "- Code below: lines 5 to 29\n" in question
     assert "```python\n" in question
     assert "db.execute(QUERY + name)\n" in question
     assert "db.execute(QUERY, (name,))\n" in answer
@@ -107,6 +109,15 @@ def test_the_scanners_edit_is_applied_to_the_code_around() -> None:
         "scanner_fix",
         "high",
     )
+
+
+def test_the_question_names_the_unit_that_is_shown() -> None:
+    """Kind, name and lines stand in the report, so that the place's line can be found."""
+    unit = Context(text="def f():\n    run()", numbers=(12, 13), kind="function", name="f")
+    example = example_of(finding(), unit, 2.5)
+    assert "- Code below: function `f`, lines 12 to 13\n" in texts(example)[0]
+    assert example.metadata["context"] == "function"
+    assert "context" not in example_of(finding(snippet="run()"), None, 2.5).metadata
 
 
 def test_an_edit_that_changes_nothing_is_no_fix() -> None:

@@ -1,8 +1,9 @@
 """A scanner's own edit is applied where it fits, and nowhere else."""
 
+import msgspec
 import pytest
 
-from secdaemon.pipeline.context import first_line
+from secdaemon.pipeline.context import Context, window_of
 from secdaemon.pipeline.findings.model import Edit, Finding, Severity
 from secdaemon.pipeline.fixes.scanner_edit import apply_edits
 
@@ -59,7 +60,7 @@ def test_on_a_snippet_that_is_the_region_alone() -> None:
 
 def test_on_the_code_around() -> None:
     """Line numbers are those of the file, the window begins where context says."""
-    code = "\n".join(f"line {n}" for n in range(first_line(40), 60))
+    code = window_of("\n".join(f"line {n}" for n in range(28, 60)), 28)
     applied = apply_edits(
         finding(
             edit("LINE", line=40, start=1, end=5), edit("end", line=41, start=6, end=None), line=40
@@ -98,7 +99,7 @@ def test_edits_that_do_not_fit_are_not_applied(edits: tuple[Edit, ...]) -> None:
 def test_code_that_does_not_show_the_snippet_is_not_edited() -> None:
     """Where the checkout has moved on, the scan's own snippet is edited."""
     found = finding(edit("run(clean(x))", end=11), snippet="    run(x)")
-    applied = apply_edits(found, "something\nelse\nentirely\n")
+    applied = apply_edits(found, window_of("something\nelse\nentirely\n", 1))
     assert applied is not None
     assert applied.before == "    run(x)"
 
@@ -108,6 +109,46 @@ def test_not_on_a_line_whose_columns_have_moved(hidden: str) -> None:
     """Where something was hidden, the scanner's columns point elsewhere."""
     snippet = f'    run("{hidden}", x)'
     assert apply_edits(finding(edit("clean(x)", start=20, end=21), snippet=snippet), None) is None
-    code = f"import os\n\n{snippet}\nend()"
+    code = window_of(f"import os\n\n{snippet}\nend()", 1)
     assert apply_edits(finding(edit("clean(x)", start=20, end=21)), code) is None
     assert apply_edits(finding(edit("done()", line=4, start=1, end=6)), code) is not None
+
+
+def test_not_on_a_line_that_was_changed_when_it_was_cleaned() -> None:
+    """A home folder that was hidden leaves no mark, and moves the columns all the same."""
+    code = Context(text="a = 1\n\n    run('~/x')", numbers=(1, 2, 3), altered=frozenset((3,)))
+    assert apply_edits(finding(edit("x", start=9, end=12)), code) is None
+    same = msgspec.structs.replace(code, altered=frozenset())
+    assert apply_edits(finding(edit("x", start=9, end=14)), same) is not None
+
+
+def test_over_a_cut() -> None:
+    """Rows stand where the numbers say; an edit that reaches over a cut does not fit."""
+    text = "def f():\n    # 7 lines left out\n    run(x)\n    end()"
+    code = Context(text=text, numbers=(1, 0, 9, 10))
+    found = finding(edit("run(clean(x))", line=9, start=5, end=11), line=9)
+    applied = apply_edits(found, code)
+    assert applied is not None
+    assert applied.after == text.replace("run(x)", "run(clean(x))")
+    reaching = finding(edit("run()", line=1, start=5, end=6, end_line=9), line=9)
+    assert apply_edits(reaching, code) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "good"), [("run(clean(x))", True), ("run(clean(x)", False), ("if:", False)]
+)
+def test_a_fix_that_does_not_parse_is_none(text: str, good: bool) -> None:
+    """An edit that leaves a new error of grammar is not used, on code or on a snippet."""
+    code = window_of("def f(x):\n    # run\n    run(x)", 1)
+    assert (apply_edits(finding(edit(text, end=11)), code) is not None) is good
+    on_snippet = apply_edits(finding(edit(text, end=11), snippet="    run(x)"), None)
+    assert (on_snippet is not None) is good
+
+
+def test_whole_lines_at_the_end_of_what_is_shown() -> None:
+    """A region that ends before the next line's first column ends with the last shown line."""
+    code = Context(text="def f():\n    a()\n    run(x)", numbers=(1, 2, 3), kind="function")
+    removal = edit("", line=3, start=1, end=1, end_line=4)
+    applied = apply_edits(finding(removal), code)
+    assert applied is not None
+    assert applied.after == "def f():\n    a()\n"
