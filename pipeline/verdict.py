@@ -102,6 +102,6 @@ def _describe(
     described = manifest.build_manifest(job, outputs, {BASE_REVISION: base_hash})
     manifest.write(described, folder.manifest)
     shutil.copyfile(folder.manifest, staged / folder.manifest.name)
-    write_file(staged / "README.md", cards.model_card(described))
-    side_by_side.write(job, output)
+    results = side_by_side.write(job, output)
+    write_file(staged / "README.md", cards.model_card(described, results=results))
     write_file(folder.report, render(gather(folder, job, outputs)))

@@ -179,6 +179,7 @@ def test_the_published_adapter_loads_and_generates(first: Any, house: House) -> 
         "adapter_config.json",
         "adapter_model.safetensors",
         "evaluation",
+        "evaluation_results.json",
         "mlx",
         "report.html",
         "run-manifest.json",

@@ -15,6 +15,7 @@ from secdaemon.config.schema import EMBEDDED_BASE_ID
 from secdaemon.pipeline.account.healed import attempt_name
 from secdaemon.pipeline.account.manifest_model import Compared, DatasetStats, Manifest
 from secdaemon.pipeline.account.markdown import document, listed, plain, table
+from secdaemon.pipeline.evaluation.model import Comparison
 from secdaemon.pipeline.interface import HealingAttempt, Metrics
 
 DATA_FILES = {"train": "train.jsonl", "validation": "valid.jsonl", "test": "test.jsonl"}
@@ -32,7 +33,10 @@ _METRICS = (
     ("loss", "Loss (nats per assistant token)", ".3f"),
     ("perplexity", "Perplexity", ".2f"),
     ("token_accuracy", "Token accuracy", ".1%"),
+    ("edited_loss", "Loss on edited tokens", ".3f"),
+    ("edited_token_accuracy", "Token accuracy on edited tokens", ".1%"),
     ("exact_match", "Exact match (greedy)", ".1%"),
+    ("codebleu", "CodeBLEU (greedy)", ".3f"),
 )
 _SPLITS = (
     ("stage1_test", "Public fixes (Stage 1 test split)"),
@@ -62,8 +66,13 @@ class Partner(msgspec.Struct, frozen=True):
     revision: str
 
 
-def model_card(manifest: Manifest, dataset: Partner | None = None) -> str:
-    """Return the model repository's README.md; `dataset` is what it was trained on, if sent."""
+def model_card(
+    manifest: Manifest, dataset: Partner | None = None, results: Comparison | None = None
+) -> str:
+    """Return the model repository's README.md.
+
+    `dataset` is what it was trained on, if published; `results` all models side by side, if known.
+    """
     return document(
         _model_front_matter(manifest),
         "# Security analyst adapter",

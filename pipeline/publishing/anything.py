@@ -14,6 +14,7 @@ from secdaemon.pipeline import gates
 from secdaemon.pipeline.account import manifest
 from secdaemon.pipeline.account.cards import adapter_card
 from secdaemon.pipeline.interface import Gate, PermanentError, PublishOutput, Report
+from secdaemon.pipeline.layout import RUN_DIR_PREFIX
 from secdaemon.pipeline.publishing.both_forms import write_both_forms
 from secdaemon.pipeline.publishing.checks import check_folder
 from secdaemon.pipeline.publishing.folder import put
@@ -33,12 +34,15 @@ class Model(msgspec.Struct, frozen=True):
     path: Path
     dataset: Path | None = None
     """Published together with it."""
+    stages: tuple[Path, ...] = ()
+    """The adapters of both stages, where it is a run directory."""
 
 
 def recognise(path: Path) -> Model:
     """Return what a folder holds: a run directory, a published run, or a model folder itself."""
     if (path / MANIFEST).is_file() and (path / "final-model").is_dir():
-        return Model("published", path / "final-model")
+        stages = tuple(path / stage / "adapters" for stage in ("stage1", "stage2"))
+        return Model("published", path / "final-model", stages=stages)
     if (path / "model").is_dir() and not (path / "config.json").exists():
         dataset = path / "dataset"
         return Model("published", path / "model", dataset if dataset.is_dir() else None)
@@ -80,7 +84,8 @@ def check(model: Model, settings: Settings) -> tuple[Gate, ...]:
         quality=False,
         detail="; ".join(wrong) or "it is described",
     )
-    return (described, *gates.check_model(model.path, base), *bytes_checks)
+    stages = [gate for stage in model.stages for gate in gates.check_files(stage)]
+    return (described, *stages, *gates.check_model(model.path, base), *bytes_checks)
 
 
 def _is_simple(path: Path) -> bool:
@@ -147,7 +152,11 @@ def _name(model: Model) -> str:
     if found.is_file():
         return str(msgspec.json.decode(found.read_bytes())["run_id"])
     folder = model.path.parent if model.path.name in {"adapters", "mlx", "model"} else model.path
-    return _NOT_IN_NAMES.sub("-", folder.name).strip("-.") or "adapter"
+    name = folder.name
+    if folder.parent.name.startswith(RUN_DIR_PREFIX):
+        # `stage2` alone would be the name of every run's.
+        name = f"{folder.parent.name.removeprefix(RUN_DIR_PREFIX)}-{name}"
+    return _NOT_IN_NAMES.sub("-", name).strip("-.") or "adapter"
 
 
 def _send(staged: Path, name: str, settings: Settings, report: Report) -> PublishOutput:

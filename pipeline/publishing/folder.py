@@ -13,16 +13,20 @@ RUN_ID = re.compile(r"\d{8}_\d{6}(_\d+)?")
 def put(staged: Path, final: Path) -> PublishOutput:
     """Copy what is staged to `final`, complete or not at all, and point `latest` at it.
 
-    A model alone, without a data set, is put the same way; one that is no run's gets no link.
-    Doing it twice gives the same bytes.
+    A model alone, without a data set, is put the same way, beside the data set that stands there
+    already; one that is no run's gets no link. Doing it twice gives the same bytes.
 
     Raises:
         OSError: the folder cannot be written.
     """
+    sources = [staged / "model", staged / "dataset"]
+    if not sources[1].is_dir():
+        sources[1] = final / "dataset"
     with staged_folder(final) as here:
-        names = [name for name in ("model", "dataset") if (staged / name).is_dir()]
-        for name in names:
-            copy_tree(staged / name, here / name)
+        names = [source.name for source in sources if source.is_dir()]
+        for source in sources:
+            if source.is_dir():
+                copy_tree(source, here / source.name)
         revision = content_hash(here / "model")
     _link_latest(final)
     return PublishOutput(

@@ -9,12 +9,14 @@ from secdaemon.pipeline.account import cards
 from secdaemon.pipeline.account.cards import Partner
 from secdaemon.pipeline.account.manifest import Manifest
 from secdaemon.pipeline.account.recipe import recipe
+from secdaemon.pipeline.evaluation.model import Comparison
 from secdaemon.pipeline.examples import Example, read_splits, write_jsonl
 from secdaemon.pipeline.interface import Gate
 from secdaemon.pipeline.layout import RunFolder
 from secdaemon.pipeline.splits import REPLAY_MARK
 
 MANIFEST = "run-manifest.json"
+RESULTS = "evaluation_results.json"
 SPLITS = ("train", "valid", "test")
 REPLAYED = "replayed-from-stage1.jsonl"
 _STAGES = ("stage1", "stage2")
@@ -41,6 +43,8 @@ def lay_out(folder: RunFolder, staged: Path) -> None:
         for found in sorted(results.glob("*/evaluation_results.json")):
             name = f"{stage}-test-{found.parent.name}.json"
             write_file(model / "evaluation" / name, found.read_bytes())
+    if folder.comparison.is_file():
+        write_file(model / RESULTS, folder.comparison.read_bytes())
     for name in SPLITS:
         source = folder.project_data / f"{name}.jsonl"
         write_file(data / source.name, source.read_bytes())
@@ -70,9 +74,17 @@ def describe(staged: Path, gates: tuple[Gate, ...], report: str) -> None:
     point(staged)
 
 
+def _results(staged: Path) -> Comparison | None:
+    """Return all models side by side, where that was written."""
+    path = staged / "model" / RESULTS
+    return msgspec.json.decode(path.read_bytes(), type=Comparison) if path.is_file() else None
+
+
 def point(staged: Path, dataset: Partner | None = None, model: Partner | None = None) -> None:
     """Write both cards, each with where the other one's repository stands, as far as is known."""
     path = staged / "model" / MANIFEST
     manifest = msgspec.json.decode(path.read_bytes(), type=Manifest)
-    write_file(staged / "model" / "README.md", cards.model_card(manifest, dataset))
+    write_file(
+        staged / "model" / "README.md", cards.model_card(manifest, dataset, _results(staged))
+    )
     write_file(staged / "dataset" / "README.md", cards.dataset_card(manifest, model))
