@@ -17,14 +17,19 @@ import msgspec
 from secdaemon.pipeline.interface import (
     Advanced,
     Beat,
+    Done,
+    Ended,
+    Failed,
     Job,
     Message,
     Progress,
+    Stopped,
     StopRequested,
 )
-from secdaemon.pipeline.interface import Stopped as StoppedMessage
 from secdaemon.pipeline.outcome import outcome_of
 from secdaemon.pipeline.slot import take
+
+log = logging.getLogger(__name__)
 
 BEAT_SECONDS = 5.0
 ORPHAN_SECONDS = 60.0
@@ -93,9 +98,7 @@ def main() -> int:
     threading.Thread(target=_beat, args=(line,), daemon=True).start()
     Path(job.lock_file).parent.mkdir(parents=True, exist_ok=True)
     with Path(job.lock_file).open("a") as lock:
-        line.send(
-            _do(sys.argv[1], job, stop) if take(lock, lambda: stop.asked) else StoppedMessage()
-        )
+        line.send(_do(sys.argv[1], job, stop) if take(lock, lambda: stop.asked) else Stopped())
     return 0
 
 
@@ -103,7 +106,18 @@ def _do(step: str, job: Job, stop: Stop) -> Message:
     """Return the step's last message; only a bug lets an exception out."""
     from secdaemon.pipeline.steps import STEPS
 
-    return outcome_of(lambda: STEPS[step](job, stop.report), step)
+    log.info("%s begins", step)
+    outcome = outcome_of(lambda: STEPS[step](job, stop.report), step)
+    match outcome:
+        case Ended():
+            log.info("%s ends the run, %s: %s", step, outcome.state, outcome.reason)
+        case Failed():
+            log.error("%s failed: %s", step, outcome.reason)
+        case Stopped():
+            log.info("%s stopped as it was asked to", step)
+        case Done():
+            log.info("%s is done", step)
+    return outcome
 
 
 def _watch_input(stop: Stop) -> None:

@@ -43,7 +43,7 @@ def parse(job: Job, report: Report) -> ParseOutput:
     folder = RunFolder(Path(job.run_dir))
     if not folder.unpacked.is_dir():
         unpack(job, report)
-    found = parse_folder(folder.unpacked)
+    found = parse_folder(folder.unpacked, bytes.fromhex(job.salt))
     if not any(file.kind in (FileKind.OK, FileKind.EMPTY) for file in found.files):
         errors = [f"{file.path}: {file.error}" for file in found.files if file.error]
         why = f" ({errors[0]})" if errors else ""
@@ -116,7 +116,7 @@ def publish(job: Job, report: Report) -> StepOutput:
     """Put the final model and its data where strangers see them."""
     from secdaemon.pipeline.publish import run
 
-    return run(job)
+    return run(job, report)
 
 
 STEPS: dict[str, Callable[[Job, Report], StepOutput]] = {

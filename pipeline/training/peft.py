@@ -8,6 +8,7 @@ https://huggingface.co/docs/peft/package_reference/lora
 import re
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Annotated
 
 import msgspec
 
@@ -36,6 +37,15 @@ class _MlxConfig(msgspec.Struct, frozen=True):
 
     lora_parameters: _LoraParameters
     fine_tune_type: str = "lora"
+
+
+class _FromPeft(msgspec.Struct, frozen=True):
+    """The part of PEFT's adapter_config.json that mlx-lm needs."""
+
+    r: Annotated[int, msgspec.Meta(ge=1)]
+    lora_alpha: float
+    lora_dropout: float = 0.0
+    use_dora: bool = False
 
 
 class PeftConfig(msgspec.Struct, frozen=True, kw_only=True):
@@ -88,6 +98,51 @@ def to_peft(mlx_adapter: Path, out: Path, base_id: str) -> None:
     text = msgspec.json.encode(_config(config, modules, tensors, base_id))
     write_file(out / PEFT_WEIGHTS, tensor_file(renamed, {"format": "pt"}))
     write_file(out / PEFT_CONFIG, msgspec.json.format(text, indent=2) + b"\n")
+
+
+def to_mlx(peft_adapter: Path, out: Path, layers: int) -> None:
+    """Write a PEFT adapter as mlx-lm reads it, for a base of so many layers; as `to_peft`, back.
+
+    Raises:
+        PermanentError: the folder holds no readable LoRA or DoRA adapter of PEFT.
+        OSError: `out` cannot be written.
+    """
+    try:
+        config = msgspec.json.decode((peft_adapter / PEFT_CONFIG).read_bytes(), type=_FromPeft)
+        tensors = read_tensors(peft_adapter / PEFT_WEIGHTS)
+    except (OSError, msgspec.DecodeError, TensorFileError) as error:
+        msg = f"{peft_adapter}: holds no readable PEFT adapter ({error})"
+        raise PermanentError(msg) from error
+    renamed = {}
+    for name, tensor in tensors.items():
+        own = mlx_name(name.removeprefix(_PREFIX))
+        renamed[own] = tensor if own.endswith(".m") else tensor.transposed
+    modules = {name.rpartition(".")[0] for name in renamed}
+    found = {
+        "fine_tune_type": "dora" if config.use_dora else "lora",
+        "num_layers": layers,
+        "lora_parameters": {
+            "rank": config.r,
+            "scale": config.lora_alpha / config.r,
+            "dropout": config.lora_dropout,
+            "keys": sorted({_IN_LAYER.split(module)[-1] for module in modules}),
+        },
+    }
+    write_file(out / "adapters.safetensors", tensor_file(renamed, {"format": "mlx"}))
+    write_file(out / "adapter_config.json", msgspec.json.encode(found))
+
+
+def mlx_name(name: str) -> str:
+    """Return mlx-lm's name of one of PEFT's tensors, given without its prefix.
+
+    Raises:
+        PermanentError: it is no tensor of a LoRA or DoRA adapter.
+    """
+    for leaf, theirs in (*_LINEAR.items(), *_EMBEDDING.items()):
+        if name.endswith(f".{theirs}"):
+            return f"{name.removesuffix(theirs)}{leaf}"
+    msg = f"{name}: not a tensor of a LoRA or DoRA adapter that mlx-lm has"
+    raise PermanentError(msg)
 
 
 def peft_name(name: str) -> str:

@@ -22,7 +22,7 @@ from secdaemon.pipeline.training import (
 from secdaemon.pipeline.training.base_model import load_base
 from secdaemon.pipeline.training.feed import Feed
 from secdaemon.pipeline.training.spec import TrainSpec
-from secdaemon.pipeline.training.team import Team
+from secdaemon.pipeline.training.team import ALONE, Team
 from secdaemon.pipeline.training.tokens import TOO_BIG, Prepared, Tokens
 
 
@@ -54,7 +54,9 @@ class _Data(msgspec.Struct, frozen=True):
         )
 
 
-def make_ready(spec: TrainSpec, decided: Preflight | None, report: Report, team: Team) -> Ready:
+def make_ready(
+    spec: TrainSpec, decided: Preflight | None, report: Report, team: Team = ALONE
+) -> Ready:
     """Load the model, prepare the data, see that it fits into memory, lay out the optimizer.
 
     Args:

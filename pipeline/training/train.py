@@ -9,7 +9,7 @@ import math
 import shutil
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NoReturn
 
@@ -44,7 +44,7 @@ from secdaemon.pipeline.training.scores import metrics
 from secdaemon.pipeline.training.spec import TrainSpec
 from secdaemon.pipeline.training.team import ALONE, Ready, Team
 
-__all__ = ["TrainSpec", "follow", "train"]
+__all__ = ["TrainSpec", "join", "train"]
 
 LOSSES_FILE = "losses.jsonl"
 _RATE_WINDOW = 32
@@ -93,8 +93,10 @@ def train(
     return session.run()
 
 
-def follow(spec: TrainSpec, team: Team) -> None:
-    """Train along, as any process of a team but the first; nothing is kept.
+def join(spec: TrainSpec, team: Team) -> Callable[[], None]:
+    """Return what trains along, as any process of a team but the first; nothing is kept.
+
+    The spec's folder is not needed any more once this returns.
 
     Raises:
         PipelineError: a process of the team cannot go on, which all of them know then.
@@ -103,11 +105,12 @@ def follow(spec: TrainSpec, team: Team) -> None:
     try:
         fingerprint = record.fingerprint(spec)
         session = _Session(spec, fingerprint, lambda _: None, checkpoint.free_bytes, team)
+        session.load()
     except (PipelineError, OSError) as error:
         team.complain(error)
         raise
     team.exchange(Ready())
-    session.follow()
+    return session.follow
 
 
 class _Session:
@@ -164,6 +167,10 @@ class _Session:
         summary = self._summary()
         record.finish(spec.folder, self._fingerprint, summary)
         return summary
+
+    def load(self) -> None:
+        """Read what MLX would read from the files when it is first used."""
+        mx.eval(self._model.parameters(), self._optimizer.state)
 
     def follow(self) -> None:
         """Train what is left, beside the process that keeps what comes of it."""

@@ -38,11 +38,14 @@ def is_due(iteration: int, iterations: int, *, batches: int, accumulation: int) 
 def best(losses: Sequence[Loss]) -> int | None:
     """Return the iteration with the lowest validation loss, the later one of two that are equal.
 
-    None where nothing was validated.
+    What there was before the first iteration is nothing that was trained: it is held against, and
+    never kept. None where nothing was validated since.
     """
     found: Loss | None = None
     for row in losses:
-        if row.valid_loss is not None and (found is None or row.valid_loss <= _of(found)):
+        if not row.iteration or row.valid_loss is None:
+            continue
+        if found is None or row.valid_loss <= _of(found):
             found = row
     return None if found is None else found.iteration
 

@@ -65,6 +65,14 @@ def test_the_default_home_shares_its_models(tmp_path: Path) -> None:
     assert settings.models.fine_tuned_dir == str(SHARED / "fine-tuned")
 
 
+def test_a_hostfile_lies_in_the_home(tmp_path: Path) -> None:
+    """A relative training.hostfile starts from the home; none stays none."""
+    home = Home(root=tmp_path, chosen=True)
+    environ = {"SECDAEMON_TRAINING__HOSTFILE": "hosts.json"}
+    assert load_settings(home, environ=environ).training.hostfile == str(tmp_path / "hosts.json")
+    assert load_settings(home, environ={}).training.hostfile is None
+
+
 @pytest.mark.parametrize("chosen", [True, False])
 def test_what_is_set_is_taken(tmp_path: Path, chosen: bool) -> None:
     """A set folder holds in any home: relative to it, absolute, or from the person's own."""

@@ -1,5 +1,6 @@
 """What the tests of training share: ways to interrupt one, and what it has to leave."""
 
+import os
 import pickle
 import signal
 import subprocess
@@ -27,12 +28,15 @@ train(spec, report)
 
 
 @pytest.fixture(scope="session")
-def killed_at() -> Callable[[TrainSpec, int], None]:
+def killed_at() -> Callable[..., None]:
     """Return what trains in a process that SIGKILL ends behind an iteration."""
 
-    def killed(spec: TrainSpec, iteration: int) -> None:
+    def killed(spec: TrainSpec, iteration: int, **variables: str) -> None:
         ended = subprocess.run(
-            [sys.executable, "-c", CHILD], input=pickle.dumps((spec, iteration)), check=False
+            [sys.executable, "-c", CHILD],
+            input=pickle.dumps((spec, iteration)),
+            env=os.environ | variables,
+            check=False,
         )
         assert ended.returncode == -signal.SIGKILL
 

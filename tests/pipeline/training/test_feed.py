@@ -101,6 +101,22 @@ def test_shares_make_the_whole_batch(
     )
 
 
+@given(lengths, st.integers(1, 3), st.integers(1, 3), st.integers(0, 20), st.booleans())
+def test_learned_tokens_are_those_of_the_spans(
+    sizes: list[int], rows: int, processes: int, position: int, masked: bool
+) -> None:
+    """What a share is weighted by are its learned tokens, and the shares' make up the batch's."""
+    examples = [tokens(size) for size in sizes]
+    one = Feed(examples, batch_size=rows * processes, cap=100, mask_prompt=masked, seed=1)
+    found = []
+    for rank in range(processes):
+        _, spans = next(one.batches(position, Share(rank, processes)))
+        found.append(one.learned(position, Share(rank, processes)))
+        # A first token has nothing before it to be predicted from.
+        assert found[-1] == sum(end - max(first, 1) for first, end in spans.tolist())
+    assert sum(found) == one.learned(position)
+
+
 @given(lengths, st.integers(1, 5))
 def test_no_batch_is_larger_than_the_longest(sizes: list[int], batch_size: int) -> None:
     """The batch that the memory is tried with has the full size and the greatest width."""

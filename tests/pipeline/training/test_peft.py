@@ -9,7 +9,7 @@ import pytest
 from safetensors.numpy import load_file, save_file
 
 from secdaemon.pipeline.interface import PermanentError
-from secdaemon.pipeline.training.peft import to_peft
+from secdaemon.pipeline.training.peft import to_mlx, to_peft
 from secdaemon.pipeline.training.tensors import Tensor, read_tensors, tensor_file
 from secdaemon.pipeline.training.train import TrainSpec
 
@@ -134,3 +134,30 @@ def test_the_same_adapter_gives_the_same_bytes(
         to_peft(trained / "adapters", tmp_path / name, "some/base")
     for file in ("adapter_model.safetensors", "adapter_config.json"):
         assert (tmp_path / "one" / file).read_bytes() == (tmp_path / "two" / file).read_bytes()
+
+
+def test_there_and_back_is_the_same_adapter(tmp_path: Path) -> None:
+    """Names, numbers and scale of mlx-lm's form come back from PEFT's, embeddings included."""
+    names = ["model.layers.0.self_attn.q_proj", "model.layers.1.mlp.up_proj", "model.embed_tokens"]
+    first, theirs, again = (tmp_path / name for name in ("mlx", "peft", "again"))
+    to_peft(adapter_folder(first, names), theirs, "any/base")
+    to_mlx(theirs, again, 2)
+    before, after = (load_file(folder / "adapters.safetensors") for folder in (first, again))
+    assert before.keys() == after.keys()
+    assert all(np.array_equal(before[name], after[name]) for name in before)
+    config = json.loads((again / "adapter_config.json").read_text())
+    assert (config["fine_tune_type"], config["num_layers"]) == ("lora", 2)
+    assert config["lora_parameters"]["scale"] == 20.0
+    assert config["lora_parameters"]["keys"] == [
+        "mlp.up_proj",
+        "model.embed_tokens",
+        "self_attn.q_proj",
+    ]
+
+
+@pytest.mark.parametrize("config", ["{", "{}", '{"r": 0, "lora_alpha": 1}'])
+def test_what_is_no_peft_adapter_is_refused(tmp_path: Path, config: str) -> None:
+    """The folder is named."""
+    (tmp_path / "adapter_config.json").write_text(config)
+    with pytest.raises(PermanentError, match="no readable PEFT adapter"):
+        to_mlx(tmp_path, tmp_path, 2)
