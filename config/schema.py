@@ -9,7 +9,7 @@ Positive = Annotated[int, Meta(ge=1)]
 NotNegative = Annotated[int, Meta(ge=0)]
 Seconds = Annotated[float, Meta(ge=0)]
 Share = Annotated[float, Meta(ge=0, le=1)]
-Rate = Annotated[float, Meta(gt=0, le=1)]
+Rate = Annotated[float, Meta(gt=0)]
 Name = Annotated[str, Meta(min_length=1)]
 
 _PART = r"(?:[A-Za-z0-9._-]|\{prefix\}|\{run_id\})+"

@@ -1,6 +1,7 @@
 """The arguments of every command, and how each is described."""
 
 import argparse
+import math
 from collections.abc import Callable
 from typing import NoReturn
 
@@ -185,7 +186,7 @@ def _rate(text: str) -> float:
         rate = float(text)
     except ValueError:
         rate = 0.0
-    if not 0 < rate <= 1:
-        msg = f"expected a number above 0 and at most 1, found {text!r}"
+    if not 0 < rate < math.inf:
+        msg = f"expected a number above 0, found {text!r}"
         raise argparse.ArgumentTypeError(msg)
     return rate

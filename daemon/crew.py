@@ -11,7 +11,16 @@ from secdaemon.config.schema import Settings
 from secdaemon.daemon import jobs
 from secdaemon.daemon.power import Wakefulness
 from secdaemon.daemon.worker import Exited, Worker, last_line
-from secdaemon.pipeline.interface import Advanced, Beat, Done, Ended, Failed, Message, Stopped
+from secdaemon.pipeline.interface import (
+    Advanced,
+    Beat,
+    Done,
+    Ended,
+    Failed,
+    Message,
+    Progress,
+    Stopped,
+)
 from secdaemon.state.daemon_row import read_daemon
 from secdaemon.state.leases import acquire, back_off, finish, give_back, heartbeat, leases
 from secdaemon.state.machine import Rule, Slot
@@ -48,6 +57,10 @@ class Crew:
         self._clock = clock
         self._awake = awake
         self._said: dict[str, float] = {}
+        self._untold: dict[str, str] = {}
+        """Progress (JSON) that came too soon after the one before it."""
+        self._losses: dict[str, float] = {}
+        """The last one that a training told."""
         self._told: list[subprocess.Popen[bytes]] = []
         self.workers: dict[str, Worker] = {}
         """By the token of their lease."""
@@ -102,7 +115,7 @@ class Crew:
             case Beat():
                 self._beat(lease, None, now)
             case Advanced():
-                self._beat(lease, msgspec.json.encode(message.progress).decode(), now)
+                self._beat(lease, self._with_loss(lease, message.progress), now)
             case Done() | Ended():
                 self._finished(lease, message, now)
             case Failed():
@@ -115,10 +128,30 @@ class Crew:
                 self._gone(worker, message.code, now)
 
     def _beat(self, lease: Lease, progress: str | None, now: float) -> None:
-        if now < self._said.get(lease.token, 0.0) + PROGRESS_SECONDS:
+        if progress is not None:
+            self._untold[lease.token] = progress
+        if self._said.get(lease.token, 0.0) <= now < self._said_next(lease):
             return
         self._said[lease.token] = now
-        heartbeat(self._store, lease, progress, now)
+        heartbeat(self._store, lease, self._untold.pop(lease.token, None), now)
+
+    def _with_loss(self, lease: Lease, progress: Progress) -> str:
+        """Return progress as JSON; a training that validates still has the loss it had."""
+        if progress.loss is not None:
+            self._losses[lease.token] = progress.loss
+        elif progress.tokens_per_second is not None:
+            loss = self._losses.get(lease.token)
+            progress = msgspec.structs.replace(progress, loss=loss)
+        return msgspec.json.encode(progress).decode()
+
+    def _said_next(self, lease: Lease) -> float:
+        return self._said.get(lease.token, 0.0) + PROGRESS_SECONDS
+
+    def tell_progress(self, now: float) -> None:
+        """Write the progress that was held back; an iteration may take minutes after it."""
+        for worker in self.workers.values():
+            if worker.lease.token in self._untold:
+                self._beat(worker.lease, None, now)
 
     def _finished(self, lease: Lease, message: Done | Ended, now: float) -> None:
         output = jobs.read_output(lease.step, message.output)
@@ -145,6 +178,8 @@ class Crew:
         """A worker that said no last word: we stopped it, or it died by itself."""
         lease = worker.lease
         self._said.pop(lease.token, None)
+        self._untold.pop(lease.token, None)
+        self._losses.pop(lease.token, None)
         if not any(claim.token == lease.token for claim in leases(self._store)):
             run = get_run(self._store, lease.run)
             if run.finished:

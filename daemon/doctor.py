@@ -106,14 +106,19 @@ def _disk(home: Home) -> Check:
 
 def _asked_of_a_worker(settings: Settings) -> tuple[Check, ...]:
     """What only heavy imports can tell: the base model, the training library, the sources."""
-    done = subprocess.run(
-        [sys.executable, "-m", "secdaemon.pipeline.tasks", "doctor"],
-        input=msgspec.json.encode(settings),
-        capture_output=True,
-        check=False,
-        timeout=READING_SECONDS,
-        env=environment("doctor", dict(os.environ)),
-    )
+    try:
+        done = subprocess.run(
+            [sys.executable, "-m", "secdaemon.pipeline.tasks", "doctor"],
+            input=msgspec.json.encode(settings),
+            capture_output=True,
+            check=False,
+            timeout=READING_SECONDS,
+            env=environment("doctor", dict(os.environ)),
+        )
+    except subprocess.TimeoutExpired:
+        detail = f"the worker did not answer within {READING_SECONDS} seconds"
+        cure = "ask again when the computer is less busy"
+        return (Check("worker", "missing", detail, cure),)
     try:
         return msgspec.json.decode(done.stdout, type=tuple[Check, ...])
     except msgspec.DecodeError:

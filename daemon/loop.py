@@ -222,6 +222,7 @@ class Loop:
             self.crew.check_claims(now)
             self._start_steps(now)
         self._manners.tell(self.store, self._waits(now), now)
+        self.crew.tell_progress(now)
         self.crew.check_silence()
         return max(0.0, self._next_due(now) - now)
 

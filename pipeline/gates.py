@@ -1,5 +1,6 @@
 """What a model folder must be before a byte of it leaves: complete, finite, alive."""
 
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -9,12 +10,18 @@ import numpy as np
 from secdaemon.pipeline.interface import Gate, PermanentError
 from secdaemon.pipeline.training.adapter import CONFIG_FILE, WEIGHTS_FILE
 from secdaemon.pipeline.training.base_model import load_base
-from secdaemon.pipeline.training.peft import PEFT_CONFIG, PEFT_WEIGHTS
+from secdaemon.pipeline.training.peft import PEFT_CONFIG, PEFT_WEIGHTS, to_mlx
 from secdaemon.pipeline.training.tensors import TensorFileError, read_header, read_tensors
 
 PROMPT = "What is an SQL injection?"
 ROUND_TRIP = 'def f(x):\n    return {"id": x, "n": 1.5}  # ok\n'
 NEW_TOKENS = 8
+
+
+class _Layers(msgspec.Struct, frozen=True):
+    """The part of a base model's config.json that tells its depth."""
+
+    num_hidden_layers: int
 
 
 class _PeftConfig(msgspec.Struct, frozen=True):
@@ -32,12 +39,7 @@ def check_model(folder: Path, base: Path, stage1: Path | None = None) -> tuple[G
 
     `stage1` is the adapter folder that it must differ from, where there is one.
     """
-    checks = [
-        complete("the PEFT form", folder, (PEFT_WEIGHTS, PEFT_CONFIG)),
-        finite(folder / PEFT_WEIGHTS),
-    ]
-    if all(check.passed for check in checks):
-        checks.append(fits(folder))
+    checks = check_peft_form(folder)
     checks.extend(check_adapter(folder / "mlx", base, stage1))
     if (merged := folder / "merged").is_dir():
         checks.append(complete("the fused model", merged, ("config.json", "tokenizer.json")))
@@ -45,15 +47,50 @@ def check_model(folder: Path, base: Path, stage1: Path | None = None) -> tuple[G
     return tuple(checks)
 
 
-def check_adapter(adapter: Path, base: Path, stage1: Path | None = None) -> tuple[Gate, ...]:
-    """Check an MLX adapter's folder, as `check_model` does."""
+def check_peft_form(folder: Path) -> list[Gate]:
+    """Check the files of a PEFT adapter."""
     checks = [
-        complete("the MLX form", adapter, (WEIGHTS_FILE, CONFIG_FILE)),
-        finite(adapter / WEIGHTS_FILE),
+        complete("the PEFT form", folder, (PEFT_WEIGHTS, PEFT_CONFIG)),
+        finite(folder / PEFT_WEIGHTS),
     ]
     if all(check.passed for check in checks):
-        checks.extend((differs(adapter, stage1), generates(base, adapter)))
-    return tuple(checks)
+        checks.append(fits(folder))
+    return checks
+
+
+def check_exported(folder: Path, base: Path) -> tuple[Gate, ...]:
+    """Check a PEFT adapter that stands alone: turned into mlx-lm's form, it loads and generates."""
+    checks = check_peft_form(folder)
+    if not all(check.passed for check in checks):
+        return tuple(checks)
+    with tempfile.TemporaryDirectory() as temporary:
+        adapter = Path(temporary)
+        try:
+            layers = msgspec.json.decode((base / "config.json").read_bytes(), type=_Layers)
+            to_mlx(folder, adapter, layers.num_hidden_layers)
+        except (OSError, msgspec.DecodeError, PermanentError) as error:
+            return (*checks, _gate("generates", passed=False, detail=str(error)))
+        return (*checks, differs(adapter, None), generates(base, adapter))
+
+
+def check_adapter(adapter: Path, base: Path, stage1: Path | None = None) -> tuple[Gate, ...]:
+    """Check an MLX adapter's folder, as `check_model` does."""
+    checks = check_files(adapter)
+    if all(check.passed for check in checks):
+        checks += (differs(adapter, stage1), generates(base, adapter))
+    return checks
+
+
+def check_files(adapter: Path) -> tuple[Gate, ...]:
+    """Check that an MLX adapter's folder has both files, and what numbers the tensors are."""
+    return (
+        complete(f"the MLX form{_stage(adapter)}", adapter, (WEIGHTS_FILE, CONFIG_FILE)),
+        finite(adapter / WEIGHTS_FILE),
+    )
+
+
+def _stage(adapter: Path) -> str:
+    return f" of {adapter.parent.name}" if adapter.parent.name in {"stage1", "stage2"} else ""
 
 
 def complete(what: str, folder: Path, names: tuple[str, ...]) -> Gate:

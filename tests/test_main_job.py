@@ -287,10 +287,11 @@ def test_process_sees_one_folder_through_and_publishes_nothing(
 def test_a_training_that_diverges_is_held(house: House) -> None:
     """Numbers that are not finite end the run held, with a sentence, and nothing is published."""
     house.drop("fourth.zip", _files(SAMPLES, "zizmor-results", "bandit-results"))
-    wild = {"SECDAEMON_STAGE2__LEARNING_RATE": "1.0", "SECDAEMON_LORA__SCALE": "20.0"}
+    wild = {"SECDAEMON_STAGE2__LEARNING_RATE": "1e30"}
     assert house.run("run", "--until-idle", **wild).returncode == 1
     run = house.newest()
     assert run["state"] == "held"
+    assert "diverged" in run["reason"]
     assert run["published"] is None
 
 

@@ -28,9 +28,9 @@ _NOT_IN_NAMES = re.compile(r"[^A-Za-z0-9._-]+")
 
 
 class Model(msgspec.Struct, frozen=True):
-    """A folder with a model: both forms of an adapter, an MLX adapter alone, or a whole model."""
+    """A folder with a model: both forms of an adapter, either alone, or a whole model."""
 
-    kind: Literal["published", "adapter", "whole"]
+    kind: Literal["published", "adapter", "exported", "whole"]
     path: Path
     dataset: Path | None = None
     """Published together with it."""
@@ -46,8 +46,10 @@ def recognise(path: Path) -> Model:
     if (path / "model").is_dir() and not (path / "config.json").exists():
         dataset = path / "dataset"
         return Model("published", path / "model", dataset if dataset.is_dir() else None)
-    if (path / "mlx").is_dir() or (path / PEFT_WEIGHTS).is_file():
+    if (path / "mlx").is_dir() or (path / MANIFEST).is_file():
         return Model("published", path)
+    if (path / PEFT_WEIGHTS).is_file():
+        return Model("exported", path)
     if (path / "adapters").is_dir():
         path /= "adapters"
     return Model("adapter" if any(path.glob("adapter*")) else "whole", path)
@@ -57,9 +59,12 @@ def mlx_form(path: Path) -> Path:
     """Return the MLX adapter of a folder with an adapter of any kind.
 
     Raises:
-        PermanentError: it holds a whole model.
+        PermanentError: it holds a whole model, or a PEFT adapter alone.
     """
     found = recognise(path)
+    if found.kind == "exported":
+        msg = f"{path}: is a PEFT adapter already, and the MLX adapter it was made from is wanted"
+        raise PermanentError(msg)
     if found.kind == "whole":
         msg = f"{path}: holds no adapter"
         raise PermanentError(msg)
@@ -72,6 +77,8 @@ def check(model: Model, settings: Settings) -> tuple[Gate, ...]:
         whole = gates.complete("the model", model.path, ("config.json", "tokenizer.json"))
         return (whole, gates.generates(model.path, None)) if whole.passed else (whole,)
     base = base_folder(settings.models)
+    if model.kind == "exported":
+        return gates.check_exported(model.path, base)
     if model.kind == "adapter":
         return gates.check_adapter(model.path, base)
     bytes_checks = [*check_folder(model.path, _own(settings))]
@@ -111,6 +118,7 @@ def publish(path: Path, settings: Settings, report: Report) -> PublishOutput:
     if model.kind == "whole":
         msg = f"{path}: holds no adapter, and only adapters are published"
         raise PermanentError(msg)
+    mlx_form(path)
     _demand(check(model, settings))
     home = Path(settings.models.fine_tuned_dir)
     home.mkdir(parents=True, exist_ok=True)

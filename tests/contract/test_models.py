@@ -242,6 +242,10 @@ def test_an_adapter_is_exported_for_peft(cli: Cli, adapter: Path, tmp_path: Path
     config = json.loads((out / "adapter_config.json").read_text())
     assert (config["peft_type"], config["r"]) == ("LORA", 8)
     assert config["base_model_name_or_path"] == "secdaemon/embedded-tiny"
+    checked = cli("validate", out)
+    assert checked.returncode == 0, checked.stdout
+    assert "generates" in checked.stdout
+    failed(cli("publish", out), "is a PEFT adapter already")
     before = content(out)
     again = cli("export", adapter, "--format", "peft", "--output", out)
     assert again.returncode == 2
@@ -274,6 +278,7 @@ def test_an_adapter_is_published_to_the_folder(cli: Cli, home: Home, adapter: Pa
     (adapter / "adapters" / "adapters.safetensors").write_bytes(b"torn")
     failed(cli("publish", adapter), "nothing was published")
     assert content(model) == placed
+    assert not (model.parent / "dataset").exists()
     assert not list(tuned(home).parent.glob(".publishing-*"))
 
 

@@ -66,7 +66,7 @@ def refused(done: Done, *words: str) -> None:
         ),
         ([*TUNE, "x", "--iterations", "0"], "--iterations"),
         ([*TUNE, "x", "--iterations", "²"], "--iterations"),
-        ([*TUNE, "x", "--learning-rate", "2"], "--learning-rate"),
+        ([*TUNE, "x", "--learning-rate", "0"], "--learning-rate"),
         ([*TUNE, "x", "--learning-rate", "nan"], "--learning-rate"),
         ([*TUNE, "x", "--resume-adapter", "absent"], "absent"),
         (["dashboard", "--port", "65536"], "--port"),

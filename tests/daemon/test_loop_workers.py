@@ -256,16 +256,21 @@ def test_a_worker_that_talks_nonsense_stops_nothing_else(
 def test_progress_that_came_too_soon_is_told_later(
     home: Home, store: Store, make_loop: MakeLoop, make_zip: Make
 ) -> None:
-    """Of two iterations within a second the later one is shown, though no third follows it."""
+    """Of two iterations within a second the later one is shown, though no third follows it.
+
+    A training that validates has no new loss and still shows the one before.
+    """
     driven = make_loop()
     make_zip(home.root / "inbox" / "scan.zip")
     worker = frozen(driven)
     driven.tick(2.0)
-    for iteration in (1, 2):
-        progress = Progress(iteration=iteration, iterations=9)
+    first = Progress(iteration=1, iterations=9, loss=2.5, tokens_per_second=10.0)
+    validating = Progress(iteration=2, iterations=9, loss=None, tokens_per_second=12.0)
+    for progress in (first, validating):
         driven.loop.queue.put((worker.lease, Advanced(progress)))
     driven.tick()
     told = [progress_of(store, worker.lease.run)]
     driven.tick(1.5)
     told.append(progress_of(store, worker.lease.run))
-    assert [msgspec.json.decode(str(text), type=Progress).iteration for text in told] == [1, 2]
+    shown = [msgspec.json.decode(str(text), type=Progress) for text in told]
+    assert [(one.iteration, one.loss) for one in shown] == [(1, 2.5), (2, 2.5)]
