@@ -17,6 +17,7 @@ from benchmarks import (
     intake,
     parsing,
     polling,
+    routes,
     status,
     training,
 )
@@ -34,6 +35,7 @@ NAMES = (
     "poll",
     "parsing",
     "forgetting",
+    "routes",
 )
 MANY = 10_000
 FEW = 10
@@ -61,6 +63,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="secdaemon-bench-") as work:
         if "forgetting" in names:
             forgetting.measure(args.keep or Path(work) / "forgetting", quick=args.quick)
+        if "routes" in names:
+            routes.measure(Path(work))
         _measure(Path(work), names, quick=args.quick)
 
 
@@ -73,7 +77,7 @@ def _measure(work: Path, names: list[str], *, quick: bool) -> None:
         parsing.measure(work, rounds=2 if quick else 5, quick=quick)
     if "poll" in names:
         polling.measure(work, quick=quick)
-    if not set(names) - {"poll", "training", "generation", "parsing", "forgetting"}:
+    if not set(names) - {"poll", "training", "generation", "parsing", "forgetting", "routes"}:
         return
     few = 10 if quick else 20
     one = home_of_one(work / "one")

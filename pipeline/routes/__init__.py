@@ -1,0 +1,1 @@
+"""URL to code: the routes of a checkout, and the handler that answers a request."""

@@ -1,0 +1,12 @@
+import express, { Request, Response } from 'express';
+import emojis from './emojis';
+import { ProductRouter } from './products';
+import todos, { todoById } from './todos';
+const router = express.Router();
+type Empty = {};
+router.get<{}, Empty>('/', (req, res) => { res.json('h:api'); });
+router.use('/emojis', emojis);
+router.use('/products', new ProductRouter().router);
+router.use('/todos', todos);
+router.get('/todo/:id', todoById);
+export default router;

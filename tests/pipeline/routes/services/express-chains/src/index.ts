@@ -1,0 +1,10 @@
+import express from 'express';
+import apiRouter from './api';
+import { errorHandler, notFound } from './middlewares';
+import { createServer } from './server';
+const app = createServer();
+app.get('/', (req, res) => { res.json({ m: 'h:root' }); });
+app.use('/api/v1', apiRouter);
+app.use(notFound);
+app.use(errorHandler);
+export default app;

@@ -1,0 +1,2 @@
+export { default as usersModule } from './users/index.mjs';
+export * from './files/index.mjs';

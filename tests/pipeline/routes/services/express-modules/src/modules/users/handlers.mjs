@@ -1,0 +1,20 @@
+export class UserHandlers {
+  list(req, res) {
+    res.json([]);
+  }
+
+  create = async (req, res) => {
+    // h:users.create
+    res.json({});
+  };
+
+  avatar(req, res, next) {
+    // h:users.avatar
+    res.end();
+  }
+
+  byHash(req, res) {
+    // h:users.byHash
+    res.end();
+  }
+}

@@ -1,0 +1,4 @@
+const app = require('./app');
+const { port } = require('./config');
+
+app.listen(port);

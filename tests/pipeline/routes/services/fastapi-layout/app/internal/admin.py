@@ -1,0 +1,5 @@
+from fastapi import APIRouter
+router = APIRouter()
+@router.post("/")
+async def update_admin():
+    return "h:admin"

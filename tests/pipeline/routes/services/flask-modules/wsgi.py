@@ -1,0 +1,3 @@
+from blog.factory import make
+
+application = make()

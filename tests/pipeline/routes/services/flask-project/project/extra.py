@@ -1,0 +1,4 @@
+from project import app
+@app.route("/ping")
+def ping():
+    return "h:ping"

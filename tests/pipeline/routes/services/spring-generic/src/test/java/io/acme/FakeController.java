@@ -1,0 +1,7 @@
+package io.acme;
+
+@RestController
+class FakeController {
+    @GetMapping("/inventory/fake")
+    String fake() { return ""; }
+}
