@@ -43,7 +43,7 @@ def hold(home: Home, command: str) -> Iterator[None]:
                 who = f"`secdaemon {other.command}`, process {other.pid}" if other else "a process"
                 msg = f"{home.root} is in use by {who}; stop that one, or use another --home"
                 raise HomeTakenError(msg)
-            time.sleep(PROBE_SECONDS / 10)
+            time.sleep(PROBE_SECONDS / 100)
         content = msgspec.json.encode(Holder(os.getpid(), command))
         os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, content, 0)

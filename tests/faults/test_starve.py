@@ -18,7 +18,8 @@ Scene = Any
 Compare = Callable[[Scene], FullRunView]
 NOTHING = '{"version": "2.1.0", "runs": []}'
 MEGABYTE = 1 << 20
-ROOM = 16 * MEGABYTE
+ROOM = 80 * MEGABYTE
+"""A training does not begin where a checkpoint would leave less than 64 of them free."""
 REFUSING = {"HF_ENDPOINT": "http://127.0.0.1:9"}
 """The discard port, where nobody listens."""
 
@@ -33,7 +34,7 @@ def big_zip(path: Path, megabytes: int) -> Path:
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """Yield a file system of sixteen megabytes."""
+    """Yield a small file system."""
     folder = tmp_path / "disk"
     folder.mkdir()
     mount = ["mount", "-t", "tmpfs", "-o", f"size={ROOM}", "tmpfs", str(folder)]
