@@ -1,5 +1,6 @@
 """Files that are complete or not there: a temporary name, fsync, rename."""
 
+import fcntl
 import glob
 import os
 import shutil
@@ -29,15 +30,14 @@ def write_file(path: Path, data: bytes | str) -> None:
     content = data.encode() if isinstance(data, str) else data
     path.parent.mkdir(parents=True, exist_ok=True)
     _sweep(path)
-    prefix = f".{path.name}.{os.getpid()}."
-    descriptor, name = tempfile.mkstemp(prefix=prefix, suffix=_PARTIAL, dir=path.parent)
+    descriptor, name = _begin(path)
     try:
         with os.fdopen(descriptor, "wb") as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
-        Path(name).chmod(0o644)
-        Path(name).replace(path)
+            Path(name).chmod(0o644)
+            Path(name).replace(path)
     except BaseException:
         with suppress(OSError):
             Path(name).unlink()
@@ -45,23 +45,32 @@ def write_file(path: Path, data: bytes | str) -> None:
     sync_folder(path.parent)
 
 
+def _begin(path: Path) -> tuple[int, str]:
+    """Return a new file beside `path`, locked by this writer for as long as it is open."""
+    while True:
+        descriptor, name = tempfile.mkstemp(
+            prefix=f".{path.name}.", suffix=_PARTIAL, dir=path.parent
+        )
+        with suppress(OSError):  # a file system without locks: then nothing is swept, either
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        if os.fstat(descriptor).st_nlink:
+            return descriptor, name
+        os.close(descriptor)  # swept between its making and its lock
+
+
 def _sweep(path: Path) -> None:
-    """Remove what killed writers of this file left; a living one's is left alone."""
+    """Remove what killed writers of this file left; a living one's is locked and left alone.
+
+    A process's number would not tell: a killed worker may stand unreaped, and numbers come again.
+    """
     for left in path.parent.glob(f".{glob.escape(path.name)}.*{_PARTIAL}"):
-        with suppress(OSError, ValueError):
-            pid = int(left.name.removeprefix(f".{path.name}.").partition(".")[0])
-            if not _lives(pid):
+        with suppress(OSError):
+            descriptor = os.open(left, os.O_RDONLY)
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 left.unlink()
-
-
-def _lives(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
+            finally:
+                os.close(descriptor)
 
 
 def sync_tree(folder: Path) -> None:

@@ -1,5 +1,6 @@
 """A file or folder is complete or not there, whatever ends the process that writes it."""
 
+import fcntl
 import signal
 import stat
 import subprocess
@@ -84,6 +85,18 @@ def test_a_write_that_is_killed_leaves_the_old_file_alone(tmp_path: Path) -> Non
     assert path.read_text(encoding="utf-8") == "old"
     write_file(path, "new")
     assert path.read_text(encoding="utf-8") == "new"
+
+
+def test_what_a_killed_writer_left_is_swept_and_a_living_ones_is_not(tmp_path: Path) -> None:
+    """The lock tells them apart: nobody holds it for the dead, whatever became of their number."""
+    left, living = (tmp_path / f".a.json.{name}.partial" for name in ("left", "living"))
+    left.write_bytes(b"half")
+    with living.open("wb") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        write_file(tmp_path / "a.json", b"whole")
+        assert sorted(path.name for path in tmp_path.iterdir()) == [living.name, "a.json"]
+    write_file(tmp_path / "a.json", b"again")
+    assert [path.name for path in tmp_path.iterdir()] == ["a.json"]
 
 
 def test_a_rename_that_fails_leaves_no_temporary_file(tmp_path: Path) -> None:
