@@ -3,7 +3,7 @@
 import os
 import re
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 from types import MappingProxyType
@@ -243,16 +243,19 @@ def _lines_at(folder: str, revision: str, path: str) -> _Lines:
 
 def _git(folder: str, *arguments: str) -> bytes | None:
     """Return what git prints, None where it is missing, slow, or says no."""
-    if "\0" in "".join(arguments):
-        return None
+    return None if "\0" in "".join(arguments) else run_git(folder, arguments, b"", _SECONDS)
+
+
+def run_git(folder: str, arguments: Sequence[str], given: bytes, seconds: float) -> bytes | None:
+    """Return what git prints for its input, None where it is missing, slow, or says no."""
     try:
         done = subprocess.run(
             ["git", "-C", folder, *arguments],  # noqa: S607 - the user's own git, found by PATH
-            stdin=subprocess.DEVNULL,
+            input=given,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
-            env=git_environment(),
-            timeout=_SECONDS,
+            env=_git_environment(),
+            timeout=seconds,
             check=False,
         )
     except (OSError, subprocess.TimeoutExpired):
@@ -260,7 +263,7 @@ def _git(folder: str, *arguments: str) -> bytes | None:
     return done.stdout if done.returncode == 0 else None
 
 
-def git_environment() -> dict[str, str]:
+def _git_environment() -> dict[str, str]:
     """Return an environment in which git asks nobody, locks nothing and fetches nothing."""
     return {
         **{name: value for name, value in os.environ.items() if not name.startswith("GIT_")},

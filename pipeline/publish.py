@@ -63,13 +63,9 @@ def _send(job: Job, staged: Path, report: Report) -> PublishOutput:
 
 def _upload(job: Job, staged: Path, settings: schema.Publish, report: Report) -> PublishOutput:
     """Send both repositories: the data set first, so that the model's card can name its commit."""
-    from secdaemon.pipeline.publishing.hub import Hub, Repository
-    from secdaemon.pipeline.publishing.tokens import hub_token
+    from secdaemon.pipeline.publishing.hub import Repository, open_hub
 
-    total = sum(path.stat().st_size for path in staged.rglob("*") if path.is_file())
-    hub = Hub(hub_token(), report, total)
-    prefix = settings.prefix or hub.user()
-    names = {"prefix": prefix, "run_id": job.run_id}
+    hub, names = open_hub(staged, settings, job.run_id, report)
     model = Repository("model", settings.model_repo.format_map(names))
     dataset = Repository("dataset", settings.dataset_repo.format_map(names))
     for repository in (dataset, model):

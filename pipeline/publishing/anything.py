@@ -19,7 +19,6 @@ from secdaemon.pipeline.publishing.both_forms import write_both_forms
 from secdaemon.pipeline.publishing.checks import check_folder
 from secdaemon.pipeline.publishing.folder import put
 from secdaemon.pipeline.publishing.staging import MANIFEST
-from secdaemon.pipeline.publishing.tokens import hub_token
 from secdaemon.pipeline.training.base_model import base_folder
 from secdaemon.pipeline.training.peft import PEFT_WEIGHTS
 
@@ -171,11 +170,9 @@ def _send(staged: Path, name: str, settings: Settings, report: Report) -> Publis
     target = settings.publish
     if target.target == "folder":
         return put(staged, Path(target.folder) / name)
-    from secdaemon.pipeline.publishing.hub import Hub, Repository
+    from secdaemon.pipeline.publishing.hub import Repository, open_hub
 
-    total = sum(path.stat().st_size for path in staged.rglob("*") if path.is_file())
-    hub = Hub(hub_token(), report, total)
-    names = {"prefix": target.prefix or hub.user(), "run_id": name}
+    hub, names = open_hub(staged, target, name, report)
     is_run = (staged / "model" / MANIFEST).is_file()
     template = target.model_repo if is_run else "{prefix}/{run_id}"
     model = Repository("model", template.format_map(names))

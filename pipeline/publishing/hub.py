@@ -13,8 +13,10 @@ from typing import Any, Literal
 
 import msgspec
 
+from secdaemon.config import schema
 from secdaemon.pipeline.interface import PermanentError, Progress, Report
 from secdaemon.pipeline.publishing.client import open_api, patiently
+from secdaemon.pipeline.publishing.tokens import hub_token
 
 OURS = frozenset({"run-manifest.json", "mlx/adapter_config.json"})
 """What a repository that we wrote has at least one of."""
@@ -158,10 +160,9 @@ class Hub:
         """Send what differs; return main's commit that holds it all."""
         from huggingface_hub import CommitOperationAdd, CommitOperationDelete
 
-        standing = self._standing(repository, wanted)
-        if standing is not None:
-            return standing
         remote = self._look(repository)
+        if _same(remote.files, wanted):
+            return remote.head
         changed = [name for name in sorted(wanted) if remote.files.get(name) not in wanted[name]]
         gone = sorted(remote.files.keys() - wanted.keys())
         made = self._api.create_commit(
@@ -207,6 +208,20 @@ class Hub:
             if hasattr(entry, "blob_id")
         }
         return {path: name for path, name in files.items() if path not in _GIVEN}
+
+
+def open_hub(
+    staged: Path, settings: schema.Publish, run_id: str, report: Report
+) -> tuple[Hub, dict[str, str]]:
+    """Return the way to the Hub for what is staged, and what fills in the repositories' names.
+
+    Raises:
+        PermanentError: there is no token, or the Hub does not know it.
+        TransientError: the Hub has trouble.
+    """
+    total = sum(path.stat().st_size for path in staged.rglob("*") if path.is_file())
+    hub = Hub(hub_token(), report, total)
+    return hub, {"prefix": settings.prefix or hub.user(), "run_id": run_id}
 
 
 def _hashes(folder: Path) -> dict[str, frozenset[str]]:

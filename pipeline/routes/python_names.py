@@ -16,17 +16,17 @@ from secdaemon.pipeline.routes.syntax import (
     text_of,
     within,
 )
+from secdaemon.pipeline.routes.values import Values
 
 _SCOPES = ("function_definition", "lambda")
-_MAX_TEXT = 500
 _ENVIRONMENT = ("getenv", "environ.get", "config.get", "env", "config")
 
 
-class PythonNames:
+class PythonNames(Values):
     """Names of all Python files of a commit, resolved on demand."""
 
     def __init__(self, sources: Sources) -> None:
-        self._sources = sources
+        super().__init__(sources)
         self._modules: dict[str, list[str]] = {}
         for path in sources.texts:
             if path.endswith(".py"):
@@ -35,24 +35,9 @@ class PythonNames:
                 for start in range(len(parts)):
                     self._modules.setdefault(".".join(parts[start:]), []).append(path)
         self._bound: dict[str, dict[tuple[int, str], list[Ref]]] = {}
-        self._from: dict[tuple[str, int, int], list[Ref]] = {}
-        self._made: dict[tuple[str, int, int], str] = {}
         self.rounds: dict[int, Ref] = {}
         """What a loop, by its node's id, has in hand in the round at hand."""
         self._imported: dict[str, dict[str, list[tuple[str, str]]]] = {}
-
-    def origins(self, ref: Ref, depth: int = 0) -> list[Ref]:
-        """Return the nodes that an expression's value is made by; itself where it is no name.
-
-        They are calls, literals, functions, classes and parameters; none where a name is foreign.
-        """
-        if depth > MAX_DEPTH:
-            return []
-        if ref.key not in self._from:
-            self._sources.spend()
-            self._from[ref.key] = []
-            self._from[ref.key] = self._origins(ref, depth)
-        return self._from[ref.key]
 
     def _origins(self, ref: Ref, depth: int) -> list[Ref]:
         node = ref.node
@@ -65,22 +50,6 @@ class PythonNames:
         if node.type == "call":
             return self._returned(ref, depth) or [ref]
         return [ref]
-
-    def forget(self) -> None:
-        """Forget what was found, since a loop's variable is another now."""
-        self._from.clear()
-        self._made.clear()
-
-    def string(self, ref: Ref, depth: int = 0) -> str:
-        """Return an expression's text; a HOLE stands where the code does not say."""
-        if depth > MAX_DEPTH:
-            return HOLE
-        if ref.key not in self._made:
-            self._made[ref.key] = HOLE
-            made = [self._string(found, depth) for found in self.origins(ref, depth)]
-            known = len(set(made)) == 1 and len(made[0]) <= _MAX_TEXT
-            self._made[ref.key] = made[0] if known else HOLE
-        return self._made[ref.key]
 
     def _string(self, ref: Ref, depth: int) -> str:
         node = ref.node
@@ -128,9 +97,6 @@ class PythonNames:
             for cls in self.origins(owner.at(base), depth + 1)
             for ref in self.member(cls, name, depth + 1)
         ]
-
-    def _flat(self, refs: list[Ref], depth: int) -> list[Ref]:
-        return [found for ref in refs for found in self.origins(ref, depth + 1)]
 
     def _attribute(self, ref: Ref, depth: int) -> list[Ref]:
         owner, name = field(ref.node, "object"), text_of(field(ref.node, "attribute"))

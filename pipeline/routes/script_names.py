@@ -21,6 +21,7 @@ from secdaemon.pipeline.routes.syntax import (
     text_of,
     within,
 )
+from secdaemon.pipeline.routes.values import Values
 
 FUNCTIONS = ("arrow_function", "function_expression", "function_declaration", "method_definition")
 ENDINGS = ("js", "mjs", "cjs", "jsx", "ts", "mts", "cts")
@@ -32,33 +33,20 @@ _MEMBERS = (
     "public_field_definition",
     "assignment_expression",
 )
-_MAX_TEXT = 500
 _JOINS = {"path.join", "path.posix.join", "posix.join", "join", "urljoin"}
 
 
-class ScriptNames:
+class ScriptNames(Values):
     """Names of all scripts of a commit, resolved on demand."""
 
     def __init__(self, sources: Sources) -> None:
-        self._sources = sources
+        super().__init__(sources)
         self._bound: dict[str, dict[tuple[int, str], list[Ref]]] = {}
         self._exports: dict[str, dict[str, Ref]] = {}
         self._imports: dict[str, dict[str, tuple[str, str]]] = {}
         self._paths = [p for p in sources.texts if p.rpartition(".")[2] in ENDINGS]
-        self._from: dict[tuple[str, int, int], list[Ref]] = {}
-        self._made: dict[tuple[str, int, int], str] = {}
         self.assumed: dict[tuple[str, int, int], Ref] = {}
         """What a loop's variable is in the round at hand."""
-
-    def origins(self, ref: Ref, depth: int = 0) -> list[Ref]:
-        """Return the nodes that an expression's value is made by; itself where it is no name."""
-        if depth > MAX_DEPTH:
-            return []
-        if ref.key not in self._from:
-            self._sources.spend()
-            self._from[ref.key] = []
-            self._from[ref.key] = self._origins(ref, depth)
-        return self._from[ref.key]
 
     def _origins(self, ref: Ref, depth: int) -> list[Ref]:
         node = ref.node
@@ -70,22 +58,6 @@ class ScriptNames:
             return self._flat(self._lookup(ref, text_of(node), depth), depth)
         further = {"member_expression": self._member, "call_expression": self._call}
         return further[node.type](ref, depth) if node.type in further else [ref]
-
-    def forget(self) -> None:
-        """Forget what was found, since a loop's variable is another now."""
-        self._from.clear()
-        self._made.clear()
-
-    def string(self, ref: Ref, depth: int = 0) -> str:
-        """Return an expression's text; a HOLE stands where the code does not say."""
-        if depth > MAX_DEPTH:
-            return HOLE
-        if ref.key not in self._made:
-            self._made[ref.key] = HOLE
-            made = [self._string(found, depth) for found in self.origins(ref, depth)]
-            known = len(set(made)) == 1 and len(made[0]) <= _MAX_TEXT
-            self._made[ref.key] = made[0] if known else HOLE
-        return self._made[ref.key]
 
     def _string(self, ref: Ref, depth: int) -> str:
         node = ref.node
@@ -108,9 +80,6 @@ class ScriptNames:
             return self.string(ref.at(ref.node.named_children[0]), depth + 1)
         text = text_of(ref.node)
         return text[1:] if ref.node.type == "escape_sequence" else text
-
-    def _flat(self, refs: list[Ref], depth: int) -> list[Ref]:
-        return [found for ref in refs for found in self.origins(ref, depth + 1)]
 
     def _lookup(self, ref: Ref, name: str, depth: int) -> list[Ref]:
         bound = self._bindings(ref.code)
