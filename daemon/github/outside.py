@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from secdaemon.config.programs import Ran, Runner, find_program
 from secdaemon.daemon.github.manners import quoted
-from secdaemon.daemon.github.programs import Ran, Runner, find_program
 
 GIT_SECONDS = 120.0
 LOCAL_GIT_SECONDS = 20.0

@@ -7,9 +7,9 @@ from pathlib import Path
 import msgspec
 
 from secdaemon.config.paths import Home
+from secdaemon.config.programs import Runner
 from secdaemon.config.schema import Repository, Settings
 from secdaemon.daemon.github.client import Client
-from secdaemon.daemon.github.programs import Runner
 from secdaemon.state.polls import Watch
 from secdaemon.state.store import Store
 

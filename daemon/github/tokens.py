@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from secdaemon.daemon.github.programs import Runner, find_program, run_program
+from secdaemon.config.programs import Runner, find_program, run_program
 
 SERVICE, ACCOUNT = "secdaemon", "github"
 """Under what the Keychain has it: `keyring set secdaemon github`."""

@@ -17,6 +17,7 @@ from contextlib import closing
 import msgspec
 
 from secdaemon.config.paths import Home
+from secdaemon.config.programs import Runner, run_program
 from secdaemon.config.schema import Repository, Settings
 from secdaemon.daemon.cli import FAILED, WELL
 from secdaemon.daemon.commands import say, say_json, settings_of
@@ -24,7 +25,6 @@ from secdaemon.daemon.github.connection import cut_off
 from secdaemon.daemon.github.download import StoppedError
 from secdaemon.daemon.github.manners import is_due
 from secdaemon.daemon.github.poll import Polled, alone, poll_watch
-from secdaemon.daemon.github.programs import Runner, run_program
 from secdaemon.daemon.github.session import Surroundings
 from secdaemon.daemon.github.tokens import Tokens
 from secdaemon.daemon.github.trust import watch_of

@@ -15,7 +15,7 @@ from secdaemon.config.paths import Home
 from secdaemon.config.schema import Repository, Settings
 from secdaemon.config.settings import load_settings
 from secdaemon.daemon.github.poll import Polled
-from secdaemon.daemon.github.programs import Ran
+from secdaemon.config.programs import Ran
 from secdaemon.daemon.github.trust import watch_of
 from secdaemon.daemon.github.watch import poll_all
 from secdaemon.state.model import Run

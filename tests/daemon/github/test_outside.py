@@ -10,7 +10,7 @@ import pytest
 from github_server import Artifact, Run
 
 from secdaemon.daemon.github.outside import fetch_commit, verify_attestation
-from secdaemon.daemon.github.programs import Ran, run_program
+from secdaemon.config.programs import Ran, run_program
 
 Scene = Any
 Scan = Callable[..., Artifact]

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from github_server import Artifact, Fault, Run
 
-from secdaemon.daemon.github.programs import Ran, find_program, run_program
+from secdaemon.config.programs import Ran, find_program, run_program
 from secdaemon.daemon.github.tokens import AGAIN_SECONDS, Token, Tokens, find_tokens, is_safe
 
 Scene = Any

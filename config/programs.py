@@ -1,4 +1,4 @@
-"""Other people's programs: `gh` and `git` by absolute path, with a time-out and without questions.
+"""Other people's programs by absolute path, with a time-out and without questions.
 
 launchd starts the daemon with a PATH of the system's own folders, where neither need be.
 """
@@ -46,8 +46,11 @@ def find_program(name: str, environ: Mapping[str, str]) -> str | None:
     return str(Path(found).absolute()) if found else None
 
 
-def run_program(command: Sequence[str], seconds: float) -> Ran:
-    """Run a program to its end, without input; past its time it is killed with what it started."""
+def run_program(command: Sequence[str], seconds: float, folder: str = "/") -> Ran:
+    """Run a program to its end in a folder, without input.
+
+    Past its time it is killed with what it started. At most `OUTPUT_BYTES` of each output are kept.
+    """
     try:
         process = subprocess.Popen(
             list(command),
@@ -55,7 +58,7 @@ def run_program(command: Sequence[str], seconds: float) -> Ran:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             env=_environment(),
-            cwd="/",
+            cwd=folder,
             start_new_session=True,
         )
     except OSError as error:
