@@ -10,7 +10,7 @@ from types import MappingProxyType
 
 import msgspec
 
-from secdaemon.pipeline.enclosing import Unit, unit_around
+from secdaemon.pipeline.enclosing import MAX_LINES, Unit, unit_around
 from secdaemon.pipeline.findings.redact import Redactor
 from secdaemon.pipeline.fixes.languages import comment, language_of
 
@@ -97,7 +97,7 @@ def code_around(  # noqa: PLR0917 - a place in a repository, and what to hide th
     """
     if line is None or line < 1 or not path:
         return None
-    lines = _lines_at(str(source_dir), _revision(str(source_dir), commit or ""), path)
+    lines = lines_at(str(source_dir), _revision(str(source_dir), commit or ""), path)
     if line > len(lines):
         return None
     last = end_line if end_line and line < end_line <= len(lines) else line
@@ -106,12 +106,12 @@ def code_around(  # noqa: PLR0917 - a place in a repository, and what to hide th
     if unit is None and last > line:
         unit = unit_around(path, lines, line, line)
     if unit and (found := _shown_unit(unit, path, lines, line)):
-        clean = _clean(found, hide, leaks)
+        clean = clean_rows(found, hide, leaks)
         if clean:
             kind, name = unit.kind, hide.redact(unit.name)
             return msgspec.structs.replace(clean, kind=kind, name=name)
-    window = _window(lines, line, 1, len(lines))
-    return _clean(window, hide, leaks) if window else None
+    window = _window(lines, line, 1, len(lines), last)
+    return clean_rows(window, hide, leaks) if window else None
 
 
 def lines_of(  # noqa: PLR0917 - a place in a repository, and what to hide there
@@ -128,11 +128,11 @@ def lines_of(  # noqa: PLR0917 - a place in a repository, and what to hide there
 
     Of more than MAX_CHARS the first lines. None where `code_around` gives none.
     """
-    lines = _lines_at(str(source_dir), _revision(str(source_dir), commit or ""), path)
+    lines = lines_at(str(source_dir), _revision(str(source_dir), commit or ""), path)
     rows = _numbered(lines, first, last)
     while sum(len(row) + 1 for _, row in rows) > MAX_CHARS and rows:
         rows.pop()
-    clean = _clean(rows, secrets or Redactor(), leaks) if rows else None
+    clean = clean_rows(rows, secrets or Redactor(), leaks) if rows else None
     return msgspec.structs.replace(clean, kind=kind) if clean else None
 
 
@@ -173,9 +173,13 @@ def _cut(language: str, count: int, near: str) -> _Rows:
     return [(0, indent + comment(language, said))]
 
 
-def _window(lines: _Lines, line: int, first: int, last: int) -> _Rows | None:
-    """Return the rows around a line, between two lines; None where it is too long itself."""
-    start, stop = max(first, line - LINES_BEFORE), min(last, line + LINES_AFTER)
+def _window(lines: _Lines, line: int, first: int, last: int, flagged: int = 0) -> _Rows | None:
+    """Return the rows around a line, between two lines; None where it is too long itself.
+
+    To `flagged`, the last of them, as far as a unit of that length would be shown.
+    """
+    start = max(first, line - LINES_BEFORE)
+    stop = min(last, max(line + LINES_AFTER, min(flagged, start + MAX_LINES - 1)))
     rows = _numbered(lines, start, stop)
     size = sum(len(row) + 1 for _, row in rows) - 1
     while size > MAX_CHARS and len(rows) > 1:
@@ -188,7 +192,7 @@ def _numbered(lines: _Lines, first: int, last: int) -> _Rows:
     return list(enumerate(lines[first - 1 : last], first))
 
 
-def _clean(rows: _Rows, secrets: Redactor, leaks: Mapping[int, str]) -> Context | None:
+def clean_rows(rows: _Rows, secrets: Redactor, leaks: Mapping[int, str]) -> Context | None:
     """Return the rows without what must not be shown, None where that leaves none to show."""
     shown = "\n".join(row for _, row in rows)
     clean = secrets.redact(shown).split("\n")
@@ -225,7 +229,7 @@ def _has(folder: str, commit: str) -> bool:
 
 
 @lru_cache(maxsize=16)
-def _lines_at(folder: str, revision: str, path: str) -> _Lines:
+def lines_at(folder: str, revision: str, path: str) -> _Lines:
     """Return a file's lines at a revision; none where it is missing, too large or binary.
 
     A line ends where scanners say so, at a line feed; at a carriage return in a file without any.

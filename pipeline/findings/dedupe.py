@@ -7,6 +7,7 @@ the same line, said by two tools. Whatever could be read two ways stays apart.
 
 from collections import defaultdict
 from collections.abc import Hashable, Iterable, Sequence
+from itertools import chain
 from typing import Any, NamedTuple
 
 import msgspec
@@ -303,12 +304,14 @@ def _place(finding: Finding) -> Place:
 
 
 def _package(packages: list[Package]) -> Package | None:
-    """The first package, completed by the others."""
+    """The first package, completed by the others; what several list is put together."""
     if not packages:
         return None
-    names = packages[0].__struct_fields__
-    found: dict[str, Any] = {
-        name: next((v for p in packages if (v := getattr(p, name))), getattr(packages[0], name))
-        for name in names
-    }
+    first = packages[0]
+    found: dict[str, Any] = {}
+    for name in first.__struct_fields__:
+        said = [value for package in packages if (value := getattr(package, name))]
+        is_list = isinstance(getattr(first, name), tuple)
+        joined = tuple(dict.fromkeys(chain.from_iterable(said))) if is_list else None
+        found[name] = joined if is_list else next(iter(said), None)
     return Package(**found)

@@ -1,17 +1,10 @@
-"""Which fixed version of a dependency to go to, by its ecosystem's ordering.
-
-PyPI is ordered by `packaging` (PEP 440); packages of Debian and its relatives, Alpine and RPM by
-dpkg's algorithm (deb-version(7)); npm, Go and crates.io by semantic versioning; the rest as Maven's
-ComparableVersion does, as far as released versions need it.
-"""
+"""Which fixed version of a dependency to go to, by its ecosystem's ordering (`fixes.orderings`)."""
 
 import re
 from collections.abc import Iterable
-from typing import Any
-
-from packaging.version import InvalidVersion, Version
 
 from secdaemon.pipeline.findings.model import Package, VersionRange
+from secdaemon.pipeline.fixes.orderings import is_below, is_pre_release, ordered
 
 _TYPES = {
     "apk": ("alpine", "apk", "chainguard", "wolfi"),
@@ -28,39 +21,40 @@ _TYPES = {
 }
 _TYPE_OF = {word: name for name, words in _TYPES.items() for word in words}
 _SYSTEM = frozenset(("apk", "deb", "rpm"))
-_SEMANTIC = frozenset(("cargo", "golang", "npm"))
 _DEB_SHAPE = re.compile(r"ubuntu|[+~]deb|^\d+:|-\d+(\.\d+)?build\d")
 _APK_SHAPE = re.compile(r"-r\d+$")
 _COORDINATE = re.compile(r"[\w-]+(\.[\w-]+)+:[\w.-]+")
-_MAX_LENGTH = 200
-_PRE_RELEASES = ("snapshot", "dev", "alpha", "a", "beta", "b", "milestone", "m", "pre", "rc", "cr")
-_RELEASES = frozenset(("final", "ga", "release"))
-_FLAVOURS = ("-jre", "-android")
-
-Key = tuple[Any, ...]
+_BOUND = re.compile(r"\s*(>=|~>|==?|\^)?\s*([^\s<>=~^]{1,200})\s*")
+_FLAVOUR = re.compile(r"[.-](jre\d*|android|jdk\d+)$")
+_MAX_STATED = 500
+_TWINS = frozenset(("android", "jre"))
+"""Guava's flavours: each version has both, and advisories name one."""
 
 
 def fixed_version(package: Package) -> str | None:
     """Return the version to upgrade to; None where no fixed version is known.
 
-    It is the fix of the affected range that the installed version lies in; where the ranges do not
-    say, the smallest fixed version above the installed one, which is that of the installed release
-    branch if the branch has one. Never a downgrade: versions that cannot be compared count for
-    nothing. Guava publishes two flavours of a version, and the installed one is kept.
+    It is the smallest of the advisory's fixed versions above the installed one that lies in none of
+    the affected ranges: where the installed release branch has a fix, that is it, since a branch is
+    an interval of its ecosystem's order. Never a downgrade, never a pre-release of a project that
+    runs a release, and of a version's flavours (guava's -jre and -android) the installed one.
+    Versions that cannot be compared count for nothing.
     """
-    installed = package.version or ""
-    kind = package_kind(package)
-    here = _key(installed, kind)
-    if here is None:
+    kind, installed = package_kind(package), (package.version or "").strip()
+    if ordered(installed, kind) is None:
         return None
-    named = _above(here, kind, (r.fixed for r in package.ranges if _holds(r, here, kind)))
-    stated = (*package.fixed_versions, *(r.fixed for r in package.ranges))
-    found = named or _above(here, kind, stated)
-    if found is None:
-        return None
-    flavour = next((name for name in _FLAVOURS if installed.endswith(name)), "")
-    other = next((name for name in _FLAVOURS if found.endswith(name)), "")
-    return found.removesuffix(other) + flavour if flavour and other else found
+    best: str | None = None
+    for stated in _stated(package, kind):
+        version = _in_flavour(stated, installed) if kind in {"", "maven"} else stated
+        if version is None or not is_below(installed, stated, kind):
+            continue
+        if is_pre_release(stated, kind) and not is_pre_release(installed, kind):
+            continue
+        if any(_affects(affected, stated, kind) for affected in package.ranges):
+            continue
+        if best is None or is_below(version, best, kind):
+            best = version
+    return best
 
 
 def is_system_package(package: Package) -> bool:
@@ -81,77 +75,49 @@ def package_kind(package: Package) -> str:
     return "maven" if _COORDINATE.fullmatch(package.name) else ""
 
 
-def _holds(affected: VersionRange, here: Key, kind: str) -> bool:
-    """Return whether the range begins at or below the version; its end is compared elsewhere."""
-    if affected.introduced in {None, "0"}:
-        return True
-    start = _key(affected.introduced or "", kind)
-    return start is not None and bool(start <= here)
+def _stated(package: Package, kind: str) -> list[str]:
+    """Return the fixed versions that are named, without the operators of some data bases.
+
+    RubyGems' advisories state what is not affected as `~> 5.2.4, >= 5.2.4.3`: such a branch is no
+    version of its own where another bound lies on it.
+    """
+    texts = (*package.fixed_versions, *(r.fixed or "" for r in package.ranges))[:_MAX_STATED]
+    bounds = [(match[1], match[2]) for text in texts if (match := _BOUND.fullmatch(text))]
+    versions = [version for _, version in bounds]
+    return [
+        version
+        for operator, version in dict.fromkeys(bounds)
+        if operator != "~>" or not _has_bound_on(version, versions, kind)
+    ]
 
 
-def _above(here: Key, kind: str, versions: Iterable[str | None]) -> str | None:
-    """Return the smallest of the versions above `here`."""
-    keyed = [(key, version) for version in versions if version and (key := _key(version, kind))]
-    return min((pair for pair in keyed if pair[0] > here), default=(None, None))[1]
+def _has_bound_on(branch: str, versions: Iterable[str], kind: str) -> bool:
+    near = branch.rpartition(".")[0] + "."
+    return any(v.startswith(near) and is_below(branch, v, kind) for v in versions)
 
 
-def _key(version: str, kind: str) -> Key | None:
-    """Return what orders versions of one kind, None for text that is no version."""
-    text = version.strip()
-    if len(text) > _MAX_LENGTH or not re.search(r"\d", text):
-        return None
-    if kind == "pypi":
-        try:
-            return (Version(text),)
-        except InvalidVersion:
-            return None
-    if kind in _SYSTEM:
-        return _system_key(text)
-    return _release_key(text, semantic=kind in _SEMANTIC)
+def _affects(affected: VersionRange, version: str, kind: str) -> bool:
+    """Return whether a version lies in a range, as the OSV schema evaluates its events.
+
+    A range without an end affects all that follow. Of a bound that is no version nothing is known:
+    then it does not count, so that a start is open and an end says nothing.
+    """
+    start = affected.introduced
+    if start not in {None, "0"} and is_below(version, start or "", kind):
+        return False
+    if affected.fixed is not None:
+        return bool(is_below(version, affected.fixed, kind))
+    if affected.last_affected is not None:
+        return is_below(affected.last_affected, version, kind) is False
+    return True
 
 
-def _release_key(text: str, *, semantic: bool) -> Key:
-    """Return (release numbers without trailing zeros, what follows them)."""
-    text = text.lower().lstrip("v")
-    if semantic:
-        text = text.partition("+")[0]
-    match = re.match(r"\d+(?:\.\d+)*", text)
-    numbers = [int(part) for part in match[0].split(".")] if match else []
-    rest = text[match.end() :] if match else text
-    while numbers and numbers[-1] == 0:
-        numbers.pop()
-    pre = [(-1, 0, "")] if semantic and rest.startswith("-") else []
-    tail = [*pre, *(_qualifier(token) for token in re.findall(r"\d+|[a-z]+", rest)), (0, 0, "")]
-    if not pre:
-        tail = [part for part in tail[:-1] if part != (0, 0, "")] + tail[-1:]
-    return tuple(numbers), tuple(tail)
-
-
-def _qualifier(token: str) -> tuple[int, int, str]:
-    """Return a token's place: pre-releases below the release (0), all else above it."""
-    if token.isdigit():
-        return (3, int(token), "")
-    if token in _PRE_RELEASES:
-        return (-1, _PRE_RELEASES.index(token), "")
-    if token in _RELEASES:
-        return (0, 0, "")
-    return (2, 0, token)
-
-
-def _system_key(text: str) -> Key:
-    """Return (epoch, upstream version, revision), each as dpkg compares it."""
-    text = re.sub(r"_(alpha|beta|pre|rc)", r"~\1", text)
-    epoch, colon, rest = text.partition(":")
-    if not colon or not epoch.isdigit():
-        epoch, rest = "0", text
-    upstream, _, revision = rest.rpartition("-") if "-" in rest else (rest, "", "0")
-    return int(epoch), _system_parts(upstream), _system_parts(revision)
-
-
-def _system_parts(text: str) -> Key:
-    """Return alternating text and number, so that `~` sorts before the end and letters first."""
-    parts: list[Any] = []
-    for letters, digits in re.findall(r"(\D*)(\d*)", text):
-        orders = [-1 if c == "~" else ord(c) + (0 if c.isalpha() else 256) for c in letters]
-        parts += [(*orders, 0), int(digits or 0)]
-    return (*parts, (0,))
+def _in_flavour(stated: str, installed: str) -> str | None:
+    """Return a version in the installed one's flavour, None where it is not known to have it."""
+    wanted, found = _FLAVOUR.search(installed), _FLAVOUR.search(stated)
+    name, other = wanted[1] if wanted else "", found[1] if found else ""
+    if name == other:
+        return stated
+    if found and other in _TWINS and name in _TWINS | {""}:
+        return stated[: found.start(1)] + (name or "jre")
+    return None

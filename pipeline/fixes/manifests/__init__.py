@@ -1,0 +1,1 @@
+"""Edits in the files that declare dependencies, a module an ecosystem."""
