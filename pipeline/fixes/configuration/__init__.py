@@ -1,0 +1,1 @@
+"""Configuration files: what is insecure in one, and how it is mended."""

@@ -1,0 +1,3 @@
+FROM nginx
+COPY site /usr/share/nginx/html
+EXPOSE 80
