@@ -1,0 +1,271 @@
+"""Which code patterns mend a finding: those that fit its rule and have an instance at its lines."""
+
+import re
+from collections import Counter
+from collections.abc import Callable, Iterable
+from functools import cache
+from itertools import chain
+from typing import NamedTuple
+
+from tree_sitter import Node
+
+from secdaemon.pipeline.evaluation import grammars
+from secdaemon.pipeline.findings.model import Finding
+from secdaemon.pipeline.fixes.model import Fix, Flagged, TextEdit, edited
+from secdaemon.pipeline.fixes.parse_check import parses
+from secdaemon.pipeline.fixes.patterns import (
+    c_patterns,
+    go_code,
+    go_flows,
+    go_settings,
+    hard_coded,
+    jvm_android,
+    jvm_cipher,
+    jvm_commands,
+    jvm_crypto,
+    jvm_logs,
+    jvm_paths,
+    jvm_random,
+    jvm_redirects,
+    jvm_sql,
+    jvm_trust,
+    jvm_web,
+    jvm_xml,
+    php_patterns,
+    python_calls,
+    python_code,
+    python_commands,
+    python_crypto,
+    python_settings,
+    python_sql,
+    python_web,
+    script_commands,
+    script_mongo,
+    script_random,
+    script_settings,
+    script_sql,
+    script_text,
+    webauthn_challenge,
+    webauthn_counter,
+    webauthn_flags,
+    webauthn_origin,
+    webauthn_settings,
+    webauthn_store,
+    webauthn_verdict,
+)
+from secdaemon.pipeline.fixes.patterns.instances import CALLED, SOURCE
+from secdaemon.pipeline.fixes.patterns.model import Code, Match, Pattern
+from secdaemon.pipeline.fixes.rule_families import words_of
+from secdaemon.pipeline.fixes.surroundings import surroundings_of
+
+_MODULES: tuple[tuple[Pattern, ...], ...] = (
+    webauthn_verdict.PATTERNS,
+    webauthn_settings.PATTERNS,
+    webauthn_flags.PATTERNS,
+    webauthn_origin.PATTERNS,
+    webauthn_counter.PATTERNS,
+    webauthn_challenge.PATTERNS,
+    webauthn_store.PATTERNS,
+    jvm_sql.PATTERNS,
+    jvm_crypto.PATTERNS,
+    jvm_cipher.PATTERNS,
+    jvm_random.PATTERNS,
+    jvm_xml.PATTERNS,
+    jvm_paths.PATTERNS,
+    jvm_commands.PATTERNS,
+    jvm_web.PATTERNS,
+    jvm_redirects.PATTERNS,
+    jvm_trust.PATTERNS,
+    jvm_logs.PATTERNS,
+    jvm_android.PATTERNS,
+    python_settings.PATTERNS,
+    python_crypto.PATTERNS,
+    python_calls.PATTERNS,
+    python_sql.PATTERNS,
+    python_commands.PATTERNS,
+    script_commands.PATTERNS,
+    script_sql.PATTERNS,
+    script_settings.PATTERNS,
+    script_text.PATTERNS,
+    script_mongo.PATTERNS,
+    script_random.PATTERNS,
+    go_flows.PATTERNS,
+    go_settings.PATTERNS,
+    python_web.PATTERNS,
+    hard_coded.PATTERNS,
+    c_patterns.PATTERNS,
+    php_patterns.PATTERNS,
+)
+PATTERNS: tuple[Pattern, ...] = tuple(chain.from_iterable(_MODULES))
+"""The special before the general: of those that fit a finding equally, the first one mends it."""
+
+_TIDIED = {"go": go_code.tidied, "python": python_code.tidied}
+"""How imports go that nothing uses any more after a fix."""
+_OF_ANOTHER_KIND = re.compile(r"\bb40\d\b|partial-path|without-shell|no-shell|import-subprocess")
+"""Rules that share a CWE with patterns and are about something else at the same line."""
+_MAX_CHARS = 256 * 1024
+_MAX_CHILDREN = 3_000
+_MAX_DEPTH = 600
+_MAX_NODES = 150_000
+_MAX_MATCHES = 20
+"""At the flagged lines; more of them are no place but a whole file."""
+
+_Room = tuple[str, str]
+
+
+def fixes_for(finding: Finding, flagged: Flagged) -> tuple[Fix, ...]:
+    """Return the fix of the first pattern that mends what is flagged, () where none does.
+
+    Patterns that the rule's words name come first. Those that share a CWE with the finding are
+    asked where none of these has an instance at the flagged lines; a finding about a whole file
+    does not ask them.
+    Only instances that overlap the flagged lines change, and all of them do. It never raises.
+    """
+    grammar = grammars.grammar_at(flagged.path, flagged.text)
+    if finding.package is not None or grammar is None or len(flagged.text) > _MAX_CHARS:
+        return ()
+    named, same = _fitting(finding, grammar)
+    if not named and not same:
+        return ()
+    room = (None if flagged.whole else surroundings_of(grammar, flagged.text)) or ("", "")
+    code = _read(grammar, flagged.text, room, whole=flagged.whole)
+    if code is None:
+        return ()
+    shown = [each for p in named if (each := _Shown.of(p, code, room, flagged.lines)).flagged]
+    if not shown and (flagged.line is not None or not flagged.whole):
+        shown = [_Shown.of(pattern, code, room, flagged.lines) for pattern in same]
+    fixes = (_fix(each, code, room, flagged) for each in shown)
+    return next(((fix,) for fix in fixes if fix), ())
+
+
+class _Shown(NamedTuple):
+    """A pattern, its instances in a text, and those at the flagged lines."""
+
+    pattern: Pattern
+    found: list[Match]
+    flagged: list[Match]
+
+    @classmethod
+    def of(cls, pattern: Pattern, code: Code, room: _Room, lines: range) -> "_Shown":
+        """Return what a pattern finds in a text."""
+        found = _found(pattern, code)
+        shift = room[0].count("\n")
+        return cls(pattern, found, [match for match in found if _is_at(match, lines, shift)])
+
+
+def _fitting(finding: Finding, grammar: str) -> tuple[list[Pattern], list[Pattern]]:
+    """Return the patterns for a finding in a language: by the rule's words, and by CWE."""
+    words = words_of(finding.rule, finding.rule_name)
+    readers = [pattern for pattern in PATTERNS if grammar in pattern.grammars]
+    named = [pattern for pattern in readers if _word(pattern.rules).search(words)]
+    if _OF_ANOTHER_KIND.search(words):
+        return named, []
+    same = [p for p in readers if p not in named and not p.cwes.isdisjoint(finding.cwes)]
+    return named, same
+
+
+@cache
+def _word(rules: str) -> re.Pattern[str]:
+    """Return the rules at the beginning of words."""
+    return re.compile(rf"(?<![a-z0-9])(?:{rules})")
+
+
+def _read(grammar: str, text: str, room: _Room, *, whole: bool) -> Code | None:
+    """Return a text and its tree; None for one that nobody wrote."""
+    code = text.join(room)
+    root = grammars.parse(grammar, code)
+    return Code(grammar, code, root, whole) if _is_written(root) else None
+
+
+def _is_written(root: Node) -> bool:
+    """Return whether a tree is as deep and as broad as what people write, and no more."""
+    level = [root]
+    total = 0
+    for _ in range(_MAX_DEPTH):
+        if any(node.child_count > _MAX_CHILDREN for node in level):
+            return False
+        level = [child for node in level for child in node.children]
+        total += len(level)
+        if not level or total > _MAX_NODES:
+            return not level
+    return False
+
+
+def _fix(shown: _Shown, code: Code, room: _Room, flagged: Flagged) -> Fix | None:
+    pattern = shown.pattern
+    if not 0 < len(shown.flagged) <= _MAX_MATCHES:
+        return None
+    edits = [pattern.mend(code, match) for match in shown.flagged]
+    if not all(edits):
+        # Nobody knows which of them the finding is about.
+        return None
+    after = _mended(code, room, dict.fromkeys(chain.from_iterable(edits)))
+    if after is None:
+        return None
+    is_weak = _predicate(shown, code, room)
+    if after == flagged.text or is_weak(after) or not parses(flagged.path, flagged.text, after):
+        return None
+    return Fix(
+        approach="code_pattern",
+        path=flagged.path,
+        before=flagged.text,
+        after=after,
+        reason=" ".join(dict.fromkeys(pattern.reason(code, each) for each in shown.flagged)),
+        is_weak=is_weak,
+    )
+
+
+def _mended(code: Code, room: _Room, edits: Iterable[TextEdit]) -> str | None:
+    """Return the text with the edits made and its surroundings taken off again.
+
+    None where there are no edits, or where they collide or change the surroundings.
+    """
+    text = edited(code.text, edits)
+    if text is None or text == code.text:
+        return None
+    tidied = _TIDIED.get(code.grammar)
+    if tidied is not None and code.whole:
+        after = Code(code.grammar, text, grammars.parse(code.grammar, text))
+        text = edited(text, tidied(code, after)) or text
+    if len(text) < sum(map(len, room)):
+        return None
+    is_around = text.startswith(room[0]) and text.endswith(room[1])
+    return text[len(room[0]) : len(text) - len(room[1])] if is_around else None
+
+
+def _found(pattern: Pattern, code: Code) -> list[Match]:
+    """Return the grammatical matches, outermost only, in the order of the text."""
+    matches = [match for match in pattern.find(code) if not match.node.has_error]
+    kept: list[Match] = []
+    for match in sorted(matches, key=lambda match: (match.node.start_byte, -match.node.end_byte)):
+        if not kept or match.node.start_byte >= kept[-1].node.end_byte:
+            kept.append(match)
+    return kept
+
+
+def _is_at(match: Match, lines: range, shift: int) -> bool:
+    also = (match.captures[name] for name in (SOURCE, CALLED) if name in match.captures)
+    nodes = (match.node, *also)
+    ends = ((n.start_point.row + 1 - shift, n.end_point.row + 1 - shift) for n in nodes)
+    return any(first < lines.stop and last >= lines.start for first, last in ends)
+
+
+def _predicate(shown: _Shown, code: Code, room: _Room) -> Callable[[str], bool]:
+    """Return whether a text has the mended matches still: by what they say, and by their number."""
+    gone = _said(shown.flagged)
+    left = _said(shown.found) - gone
+    pattern, grammar, whole = shown.pattern, code.grammar, code.whole
+
+    def is_weak(text: str) -> bool:
+        now = _read(grammar, text, room, whole=whole)
+        if now is None:
+            return True
+        said = _said(_found(pattern, now))
+        return said.total() > left.total() or any(said[key] > left[key] for key in gone)
+
+    return is_weak
+
+
+def _said(matches: Iterable[Match]) -> Counter[str]:
+    """Return what the matches say, without regard to layout."""
+    return Counter("".join((match.node.text or b"").decode().split()) for match in matches)
