@@ -91,7 +91,7 @@ def _json_load(path: Path) -> Reading:
         value = json.load(file)
     took = time.process_time() - began
     assert value
-    return Reading(took, _peak())
+    return Reading(took, peak_bytes())
 
 
 def _ours(path: Path, *, dedupe: bool) -> Reading:
@@ -105,17 +105,17 @@ def _ours(path: Path, *, dedupe: bool) -> Reading:
         began = time.process_time()
         deduplicate(parsed.findings)
         took = time.process_time() - began
-    return Reading(took, _peak(), parsed.report.findings)
+    return Reading(took, peak_bytes(), parsed.report.findings)
 
 
 def _idle() -> Reading:
     from secdaemon.pipeline.findings import read
 
     assert read
-    return Reading(0.0, _peak())
+    return Reading(0.0, peak_bytes())
 
 
-def _peak() -> int:
+def peak_bytes() -> int:
     """Return the largest resident size so far.
 
     Linux counts in KiB, macOS in bytes; and Linux's getrusage counts the parent's size before

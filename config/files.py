@@ -5,7 +5,7 @@ import glob
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -27,13 +27,22 @@ def write_file(path: Path, data: bytes | str) -> None:
     Raises:
         OSError: the folder cannot be written; the old file stands as it was.
     """
-    content = data.encode() if isinstance(data, str) else data
+    write_chunks(path, (data.encode() if isinstance(data, str) else data,))
+
+
+def write_chunks(path: Path, chunks: Iterable[bytes]) -> None:
+    """Write a whole file as `write_file` does, from chunks of which one is in memory at a time.
+
+    Raises:
+        OSError: the folder cannot be written; the old file stands as it was, as it does where
+            making a chunk raises anything.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     _sweep(path)
     descriptor, name = _begin(path)
     try:
         with os.fdopen(descriptor, "wb") as file:
-            file.write(content)
+            file.writelines(chunks)
             file.flush()
             os.fsync(file.fileno())
             Path(name).chmod(0o644)

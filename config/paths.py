@@ -40,6 +40,16 @@ class Home(msgspec.Struct, frozen=True):
         return self.root / "stage1"
 
     @property
+    def stage1_rows(self) -> Path:
+        """Transformed rows of public data, a cache: see `pipeline/public/cache_folder.py`."""
+        return self.stage1 / ".cache"
+
+    @property
+    def knowledge(self) -> Path:
+        """The index of past findings and their fixes: a cache, made again where it is missing."""
+        return self.root / "knowledge.db"
+
+    @property
     def logs(self) -> Path:
         """daemon.log and one log per run."""
         return self.root / "logs"

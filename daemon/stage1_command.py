@@ -14,9 +14,11 @@ from secdaemon.daemon.stage1_results import (
     Leftover,
     Plan,
     Result,
+    both,
     leftovers,
     needs,
     plan,
+    plan_rows,
     remove,
     set_aside,
     survey,
@@ -103,6 +105,7 @@ def _prune(args: Namespace, home: Home) -> int:
         found = survey(home, store, limit, now)
         wanted = needs(store, limit, now, idle=idle)
         chosen = plan(found, leftovers(home), wanted, unused=args.unused)
+        chosen = both(chosen, plan_rows(home, wanted, unused=args.unused))
         if not args.dry_run:
             remove(home, store, chosen)
     if args.json:

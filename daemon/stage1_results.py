@@ -18,6 +18,7 @@ import msgspec
 from secdaemon.config.files import sync_folder, write_file
 from secdaemon.config.paths import Home
 from secdaemon.pipeline.interface import Stage1Output
+from secdaemon.pipeline.public import cache_folder as cached_rows
 from secdaemon.pipeline.stage1_record import (
     OLD_SUFFIX,
     SET_ASIDE_FILE,
@@ -201,6 +202,31 @@ def plan(results: list[Result], left: list[Leftover], wanted: Needs, *, unused: 
     return Plan(removed=tuple(goes), kept=tuple(stays))
 
 
+def plan_rows(home: Home, wanted: Needs, *, unused: bool) -> Plan:
+    """Return which transformed rows of public data may go: what no preparation will read again.
+
+    `unused` takes along the rest, which is fetched and transformed again where it is wanted.
+    """
+    cache = home.stage1_rows
+    outdated = {one.folder: why for one, why in cached_rows.outdated(cache)}
+    goes: list[Choice] = []
+    stays: list[Choice] = []
+    for one in cached_rows.kept(cache):
+        why = outdated.get(one.folder, "no run waits for it" if unused else None)
+        if why is None:
+            continue
+        need = None if wanted.idle else "a training runs now"
+        if need is None and one.folder not in outdated and wanted.waiting:
+            need = f"run {wanted.waiting[0]} may read it"
+        (stays if need else goes).append(_choice(one.folder.name, str(one.folder), need or why))
+    return Plan(removed=tuple(goes), kept=tuple(stays))
+
+
+def both(one: Plan, other: Plan) -> Plan:
+    """Return two plans as one."""
+    return Plan(removed=one.removed + other.removed, kept=one.kept + other.kept)
+
+
 def _why_it_goes(result: Result, *, unused: bool) -> str | None:
     if result.condition == "reusable":
         return "no run was built on it" if unused and not result.used_by else None
@@ -251,7 +277,7 @@ def remove(home: Home, store: Store | None, chosen: Plan) -> None:
             gone = folder.with_name(f".{folder.name.lstrip('.')}{GONE_SUFFIX}")
             shutil.rmtree(gone, ignore_errors=True)
             folder.rename(gone)
-            sync_folder(home.stage1)
+            sync_folder(folder.parent)
         shutil.rmtree(gone)
         if store is not None:
             forget_stage1(store, choice.name)

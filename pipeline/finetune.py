@@ -12,7 +12,7 @@ from secdaemon.config.schema import Settings
 from secdaemon.pipeline.examples import Example, Turn, conversation
 from secdaemon.pipeline.interface import PermanentError, Report, TrainingSummary
 from secdaemon.pipeline.publishing.anything import mlx_form
-from secdaemon.pipeline.splits import halves
+from secdaemon.pipeline.splitting.splits import halves
 from secdaemon.pipeline.training.base_model import base_folder
 from secdaemon.pipeline.training.spec import TrainSpec
 from secdaemon.pipeline.training.train import train

@@ -12,19 +12,19 @@ from pathlib import Path
 import msgspec
 
 from secdaemon.config.files import copy_tree, staged_folder, sync_folder, sync_tree, write_file
-from secdaemon.pipeline.examples import read_splits, write_splits
+from secdaemon.pipeline.examples import read_splits
 from secdaemon.pipeline.interface import (
     ExampleCounts,
     Job,
-    PermanentError,
+    Progress,
     Report,
     Stage1Output,
     TransientError,
 )
 from secdaemon.pipeline.layout import RunFolder, StageFolder
 from secdaemon.pipeline.measure import Split, measure
-from secdaemon.pipeline.public.data import TRANSFORM_VERSION, load, revisions
-from secdaemon.pipeline.splits import split
+from secdaemon.pipeline.public.cache_folder import CACHE_FOLDER
+from secdaemon.pipeline.public.data import TRANSFORM_VERSION, prepare, revisions
 from secdaemon.pipeline.stage1_record import (
     RECORD_FILE,
     Record,
@@ -95,7 +95,7 @@ def _recent(job: Job, request: str) -> Record | None:
     if not records:
         return None
     try:
-        wanted = _fingerprint(request, revisions(job.settings.stage1.sources))
+        wanted = _fingerprint(request, _revisions(job))
     except TransientError:
         return records[0]
     return next((record for record in records if record.output.fingerprint == wanted), None)
@@ -120,12 +120,12 @@ def _fits(record: Record, job: Job, request: str) -> bool:
 
 def _make(job: Job, request: str, base: Path, report: Report) -> Record:
     """Prepare, train, measure, and put the result under its fingerprint."""
-    data = revisions(job.settings.stage1.sources)
+    data = _revisions(job)
     fingerprint = _fingerprint(request, data)
     final = Path(job.stage1_dir) / fingerprint
     work = training_folder(final)
     folder = StageFolder(work)
-    left_out = _prepare(job, folder)
+    left_out = _prepare(job, folder, report)
     splits = read_splits(folder.data)
     training = train(
         TrainSpec(
@@ -173,19 +173,31 @@ def _make(job: Job, request: str, base: Path, report: Report) -> Record:
     return record
 
 
-def _prepare(job: Job, folder: StageFolder) -> dict[str, int]:
+def _prepare(job: Job, folder: StageFolder, report: Report) -> dict[str, int]:
     """Write Stage 1's splits once; return what was left out of them, by reason."""
     known = folder.root / LEFT_OUT_FILE
     if known.exists():
         return msgspec.json.decode(known.read_bytes(), type=dict[str, int])
     stage1 = job.settings.stage1
-    found = load(stage1.sources, stage1.max_examples)
-    if not found.examples:
-        msg = f"stage1.sources {', '.join(stage1.sources)} hold no usable example"
-        raise PermanentError(msg)
-    write_splits(folder.data, split(found.examples, job.settings.training.seed))
+    found = prepare(
+        stage1.sources,
+        stage1.max_examples,
+        seed=job.settings.training.seed,
+        cache=_cache(job),
+        into=folder.data,
+        # Nothing is trained yet; a report is also how a step hears that it is to stop.
+        alive=lambda _: report(Progress(iteration=0, iterations=stage1.iterations)),
+    )
     write_file(known, msgspec.json.encode(found.left_out))
     return found.left_out
+
+
+def _cache(job: Job) -> Path:
+    return Path(job.stage1_dir) / CACHE_FOLDER
+
+
+def _revisions(job: Job) -> dict[str, str]:
+    return revisions(job.settings.stage1.sources, _cache(job))
 
 
 def _put(work: Path, final: Path) -> None:

@@ -148,6 +148,17 @@ def language_named(word: str) -> str:
     return _BY_WORD.get(word.strip().lower().removeprefix("."), NONE)
 
 
+def path_of(language: str) -> str:
+    """Return a made-up file name of the language, "" where none is known.
+
+    No build script's: those are read otherwise.
+    """
+    if language in _BY_NAME.values() and language not in _BY_SUFFIX.values():
+        return next(name for name, found in _BY_NAME.items() if found == language)
+    suffixes = (suffix for suffix, found in _BY_SUFFIX.items() if found == language)
+    return next((f"file{suffix}" for suffix in suffixes if suffix != ".gradle"), "")
+
+
 def title_of(language: str) -> str:
     """Return the language's name as it is written in a sentence."""
     return _TITLES.get(language, language.title())

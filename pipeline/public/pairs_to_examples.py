@@ -2,17 +2,19 @@
 
 import hashlib
 import re
+from collections.abc import Iterator
 
 from secdaemon.pipeline.examples import Example, conversation
 from secdaemon.pipeline.fixes.advice import known_weaknesses
-from secdaemon.pipeline.fixes.changes import describe, trimmed
+from secdaemon.pipeline.fixes.changes import describe
 from secdaemon.pipeline.fixes.languages import NONE, title_of
 from secdaemon.pipeline.fixes.quote import fenced, inline
+from secdaemon.pipeline.public.changed_units import Alignment
 from secdaemon.pipeline.public.code_pairs import CodePair
 
 TASK = "vulnerability_analysis"
 
-TRANSFORM_VERSION = 1
+TRANSFORM_VERSION = 2
 """Raised with every change to what an example of the same row looks like."""
 
 NO_CODE = "no code"
@@ -30,7 +32,7 @@ _MIN_CHARS = 30
 _MAX_LINE = 1_000
 """A longer line is minified or generated."""
 _CONTEXTS = (20, 8, 3)
-"""Lines kept around the change when a file is too long, from the most to the least."""
+"""Lines kept around each change when functions are too long, from the most to the least."""
 _TEST_PATH = re.compile(
     r"(^|/)(tests?|specs?|__tests__|testdata|fixtures)/|(^|/)test_[^/]*$"
     r"|(_test|_spec|\.test|\.spec|Tests?)\.\w+$"
@@ -56,37 +58,34 @@ def unusable(pair: CodePair) -> str | None:
 def example_of_pair(pair: CodePair, max_chars: int) -> Example | None:
     """Return the example of a usable pair; None where even its changed lines are too long.
 
-    A file that is too long is cut to the lines around what changes. `max_chars` bounds the
-    question and the answer together.
+    A file that is too long is cut to the functions that change, or where those are too long, to the
+    lines around what changes. `max_chars` bounds the question and the answer together.
     """
-    for context in (None, *_CONTEXTS):
-        before, after = (
-            (pair.before, pair.after)
-            if context is None
-            else _around_change(pair.before, pair.after, context)
-        )
+    for before, after, is_cut in _sides(pair, max_chars):
         if len(before) + len(after) > max_chars:
             continue
-        example = _example(pair, before, after, cut=context is not None)
+        example = _example(pair, before, after, cut=is_cut)
         if sum(len(turn.content) for turn in example.messages[1:]) <= max_chars:
             return example
     return None
 
 
-def _around_change(before: str, after: str, context: int) -> tuple[str, str]:
-    """Return both sides from `context` lines before the first change to as many after the last."""
-    old, new = before.splitlines(), after.splitlines()
-    start, end = trimmed(old, new)
-    first = max(0, start - context)
-    last = max(0, end - context)
-    return "\n".join(old[first : len(old) - last]), "\n".join(new[first : len(new) - last])
+def _sides(pair: CodePair, max_chars: int) -> Iterator[tuple[str, str, bool]]:
+    """Yield both sides, and whether they are cut: whole, by units, by ever smaller windows."""
+    if len(pair.before) + len(pair.after) <= max_chars:
+        yield pair.before, pair.after, False
+    alignment = Alignment(pair.before, pair.after, pair.language)
+    if units := alignment.units():
+        yield *units, True
+    for context in _CONTEXTS:
+        yield *alignment.windows(context), True
 
 
 def _example(pair: CodePair, before: str, after: str, *, cut: bool) -> Example:
     name = title_of(pair.language)
     what = f"part of a {name} file" if cut or pair.path else f"{name} code"
     question = (
-        f"Analyse this {what} for a security weakness and fix it.\n\n"
+        f"Find the security weakness in this {what}, name it, and give the fixed code.\n\n"
         f"{fenced(before, pair.language)}"
     )
     answer = "\n\n".join(

@@ -2,17 +2,20 @@
 
 import hashlib
 import re
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from itertools import chain
+from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from secdaemon.pipeline.embedded.pairs import load_pairs
 from secdaemon.pipeline.interface import PermanentError, TransientError
 from secdaemon.pipeline.public.code_pairs import CROSSVUL_COLUMNS, CVEFIXES_COLUMNS, missing_columns
+
+if TYPE_CHECKING:
+    from datasets import IterableDataset
 
 EMBEDDED = "embedded"
 HUB_IDS = {"crossvul": "hitoshura25/crossvul", "cvefixes": "hitoshura25/cvefixes"}
@@ -30,21 +33,40 @@ _USED_COLUMNS = frozenset(
 Row = Mapping[str, Any]
 
 
+class Cursor(msgspec.Struct, frozen=True):
+    """Where reading goes on: so many parts are read, and so many rows of the next one.
+
+    A part is what can be fetched alone: a row group of a Parquet file on the hub, a file of another
+    kind there; a local file is one part.
+    """
+
+    parts: int = 0
+    rows: int = 0
+
+
+START = Cursor()
+
+Rows = Iterator[tuple[Row | None, Cursor]]
+"""Each row, None where it cannot be read, with the cursor behind it."""
+
+
 class RowSource(msgspec.Struct, frozen=True):
-    """An opened source: `rows` can be read once; None in it is a row that could not be read."""
+    """A source whose revision is known; nothing of it is read before `rows` is iterated."""
 
     name: str
     """As it was asked for, but for a file its name alone: folders of this machine are private."""
     revision: str
-    rows: Iterator[Row | None]
+    rows: Callable[[Cursor], Rows]
+    """Yields the rows from a cursor on."""
 
 
-def open_source(source: str) -> RowSource:
+def open_source(source: str, known_revision: str | None = None) -> RowSource:
     """Return the revision and the rows of a source.
 
     Args:
         source: `embedded`, `crossvul`, `cvefixes`, a data set's id on Hugging Face, or the path of
             a JSONL or Parquet file with CrossVul's or CVEfixes' columns.
+        known_revision: of a data set on the hub, which is then not asked for it.
 
     Raises:
         TransientError: the hub or the data set cannot be reached, now or while rows are read.
@@ -52,32 +74,25 @@ def open_source(source: str) -> RowSource:
     """
     if source == EMBEDDED:
         rows = [msgspec.to_builtins(pair) for pair in load_pairs()]
-        return RowSource(source, _digest([msgspec.json.encode(rows)]), iter(rows))
-    if path := _file_of(source):
-        read = _json_rows(path) if path.suffix.lower() in _JSONL else _parquet_rows(path)
-        return RowSource(path.name, _file_revision(path), _checked(path.name, read))
+        revision = _digest([msgspec.json.encode(rows)])
+        return RowSource(
+            source, revision, lambda cursor: _counted(islice(rows, cursor.rows, None), cursor)
+        )
+    if path := file_of(source):
+        read = _json_rows if path.suffix.lower() in _JSONL else _parquet_rows
+        return RowSource(
+            path.name,
+            _file_revision(path),
+            lambda cursor: _counted(read(path, cursor.rows), cursor),
+        )
     hub_id = _hub_id(source)
-    revision = _hub_revision(source, hub_id)
-    return RowSource(source, revision, _checked(source, _hub_rows(source, hub_id, revision)))
+    revision = known_revision or _hub_revision(source, hub_id)
+    return RowSource(source, revision, lambda cursor: _hub_rows(source, hub_id, revision, cursor))
 
 
-def revisions(sources: Iterable[str]) -> dict[str, str]:
-    """Return the revision of each source by its name, without reading a row.
-
-    A file's is the hash of its content, as is that of `embedded`; a data set's is its commit.
-
-    Raises:
-        TransientError, PermanentError: as `open_source`.
-    """
-    found: dict[str, str] = {}
-    for source in dict.fromkeys(sources):
-        if path := _file_of(source):
-            add_revision(found, path.name, _file_revision(path))
-        elif source == EMBEDDED:
-            add_revision(found, source, open_source(source).revision)
-        else:
-            add_revision(found, source, _hub_revision(source, _hub_id(source)))
-    return found
+def _counted(rows: Iterator[Row | None], cursor: Cursor) -> Rows:
+    for count, row in enumerate(rows, cursor.rows + 1):
+        yield row, Cursor(cursor.parts, count)
 
 
 def add_revision(found: dict[str, str], name: str, revision: str) -> None:
@@ -86,7 +101,7 @@ def add_revision(found: dict[str, str], name: str, revision: str) -> None:
     found[f"{name}@{revision[:12]}" if taken else name] = revision
 
 
-def _file_of(source: str) -> Path | None:
+def file_of(source: str) -> Path | None:
     """Return the file that a source names, None where it names something else.
 
     Raises:
@@ -121,19 +136,23 @@ def _file_revision(path: Path) -> str:
         raise PermanentError(msg) from error
 
 
-def _json_rows(path: Path) -> Iterator[Row | None]:
+def _json_rows(path: Path, skipped: int) -> Iterator[Row | None]:
     decoder = msgspec.json.Decoder(dict[str, Any])
     with path.open("rb") as file:
-        for line in file:
-            if not line.strip():
-                continue
+        is_checked = skipped > 0
+        for line in islice((line for line in file if line.strip()), skipped, None):
             try:
-                yield decoder.decode(line)
+                row = decoder.decode(line)
             except (msgspec.DecodeError, UnicodeDecodeError):
                 yield None
+                continue
+            if not is_checked:
+                _require_columns(path.name, row)
+                is_checked = True
+            yield row
 
 
-def _parquet_rows(path: Path) -> Iterator[Row | None]:
+def _parquet_rows(path: Path, skipped: int) -> Iterator[Row | None]:
     import pyarrow as pa
     from pyarrow import parquet
 
@@ -143,7 +162,11 @@ def _parquet_rows(path: Path) -> Iterator[Row | None]:
             _require_columns(path.name, found)
             used = [name for name in found if name in _USED_COLUMNS]
             for batch in file.iter_batches(batch_size=_BATCH, columns=used):
-                yield from batch.to_pylist()
+                if skipped >= batch.num_rows:
+                    skipped -= batch.num_rows
+                    continue
+                yield from batch.slice(skipped).to_pylist()
+                skipped = 0
     except pa.ArrowException as error:
         msg = f"Stage 1 source {path.name} is no readable Parquet file: write it again"
         raise PermanentError(msg) from error
@@ -161,26 +184,49 @@ def _hub_revision(source: str, hub_id: str) -> str:
         return HfApi().dataset_info(hub_id, timeout=_CONNECT_SECONDS).sha or "main"
 
 
-def _hub_rows(source: str, hub_id: str, revision: str) -> Iterator[Row | None]:
-    """Yield the rows of a data set at a commit, streaming."""
+def _hub_rows(source: str, hub_id: str, revision: str, cursor: Cursor) -> Rows:
+    """Yield the rows of a data set at a commit, streaming, one part after another.
+
+    A part is opened alone, so that going on in the middle fetches no earlier one; `datasets`' own
+    state_dict() goes on within a file and fetches it again from its beginning.
+    """
+    with _reaching(source):
+        stream = _stream(source, hub_id, revision)
+        parts = stream.num_shards
+    for part in range(cursor.parts, parts):
+        count = cursor.rows if part == cursor.parts else 0
+        rows = islice(iter(stream.shard(num_shards=parts, index=part)), count, None)
+        with _reaching(source):
+            row = next(rows, None)
+        while row is not None:
+            if not (part or count):
+                _require_columns(source, row)
+            count += 1
+            # The row behind it tells whether it is the part's last: then the next part goes on.
+            with _reaching(source):
+                following = next(rows, None)
+            yield row, Cursor(part, count) if following is not None else Cursor(part + 1)
+            row = following
+
+
+def _stream(source: str, hub_id: str, revision: str) -> "IterableDataset":
+    """Return the stream of a data set, its columns checked; of Parquet only those in use."""
     import datasets
 
     # The default is twenty attempts of five seconds; the daemon has a back-off of its own.
     datasets.config.STREAMING_READ_MAX_RETRIES = 2
     datasets.config.STREAMING_READ_RETRY_INTERVAL = 1
-    with _reaching(source):
-        stream = datasets.load_dataset(hub_id, split="train", streaming=True, revision=revision)
-        names = stream.column_names or []
-    if names:
-        _require_columns(source, names)
-        stream = stream.select_columns([name for name in names if name in _USED_COLUMNS])
-    rows = iter(stream)
-    while True:
-        with _reaching(source):
-            row = next(rows, None)
-        if row is None:
-            return
-        yield row
+    builder = datasets.load_dataset_builder(hub_id, revision=revision)
+    stream = builder.as_streaming_dataset(split="train")
+    names = stream.column_names
+    if not names:
+        return stream
+    _require_columns(source, names)
+    used = [name for name in names if name in _USED_COLUMNS]
+    if builder.name != "parquet":
+        return stream.select_columns(used)
+    builder = datasets.load_dataset_builder(hub_id, revision=revision, columns=used)
+    return builder.as_streaming_dataset(split="train").reshard()
 
 
 @contextmanager
@@ -201,17 +247,6 @@ def _reaching(source: str) -> Iterator[None]:
             "network and the name, or set stage1.sources to embedded or to a local file"
         )
         raise TransientError(msg) from error
-
-
-def _checked(source: str, rows: Iterator[Row | None]) -> Iterator[Row | None]:
-    """Yield the rows once the first readable one has shown its columns."""
-    seen: list[Row | None] = []
-    for row in rows:
-        seen.append(row)
-        if row is not None:
-            _require_columns(source, row)
-            break
-    yield from chain(seen, rows)
 
 
 def _require_columns(source: str, columns: Collection[str]) -> None:

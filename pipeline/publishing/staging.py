@@ -13,7 +13,7 @@ from secdaemon.pipeline.evaluation.model import Comparison
 from secdaemon.pipeline.examples import Example, read_splits, write_jsonl
 from secdaemon.pipeline.interface import Gate
 from secdaemon.pipeline.layout import RunFolder
-from secdaemon.pipeline.splits import REPLAY_MARK
+from secdaemon.pipeline.splitting.splits import REPLAY_MARK
 
 MANIFEST = "run-manifest.json"
 RESULTS = "evaluation_results.json"

@@ -14,7 +14,7 @@ from typing import Any
 from secdaemon.config import schema
 from secdaemon.pipeline.examples import Example
 from secdaemon.pipeline.interface import PermanentError, Progress, Report
-from secdaemon.pipeline.splits import REPLAY_MARK
+from secdaemon.pipeline.splitting.splits import REPLAY_MARK
 from secdaemon.pipeline.training import adapter, checkpoint, consolidation, rehearsal, trainer
 from secdaemon.pipeline.training.base_model import weights_hash
 from secdaemon.pipeline.training.distillation import distilled, teacher_of

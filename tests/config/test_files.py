@@ -6,11 +6,12 @@ import stat
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from secdaemon.config.files import copy_tree, staged_folder, write_file
+from secdaemon.config.files import copy_tree, staged_folder, write_chunks, write_file
 
 LIMITED_WRITE = """
 import resource, signal, sys
@@ -199,3 +200,18 @@ def test_a_tree_is_not_copied_over_another(tmp_path: Path) -> None:
     with pytest.raises(FileExistsError):
         copy_tree(source, target)
     assert contents(target) == {"mine": "mine"}
+
+
+def test_chunks_are_a_file_or_nothing(tmp_path: Path) -> None:
+    """A file of chunks is whole; where making one fails, the old file stands and nothing is left."""
+    path = tmp_path / "folder" / "file"
+    write_chunks(path, (b"%d\n" % number for number in range(3)))
+    assert contents(tmp_path) == {"folder/file": "0\n1\n2\n"}
+
+    def broken() -> Iterator[bytes]:
+        yield b"half"
+        raise CutShortError
+
+    with pytest.raises(CutShortError):
+        write_chunks(path, broken())
+    assert contents(tmp_path) == {"folder/file": "0\n1\n2\n"}

@@ -21,7 +21,7 @@ from secdaemon.pipeline.interface import PermanentError
 from secdaemon.pipeline.public.code_pairs import CodePair
 from secdaemon.pipeline.public.data import UNREADABLE, PublicData, load, revisions
 from secdaemon.pipeline.public.pairs_to_examples import REASONS, example_of_pair, unusable
-from secdaemon.pipeline.splits import split
+from secdaemon.pipeline.splitting.splits import split
 
 CORPUS = Path(__file__).resolve().parents[4] / "shared" / "corpus"
 
@@ -69,7 +69,7 @@ def test_imports_are_light() -> None:
     heavy = {"numpy", "mlx", "transformers", "datasets", "pyarrow", "huggingface_hub", "pandas"}
     code = (
         "import sys, secdaemon.pipeline.public.data, secdaemon.pipeline.from_findings, "
-        "secdaemon.pipeline.splits, secdaemon.pipeline.context; "
+        "secdaemon.pipeline.splitting.splits, secdaemon.pipeline.context; "
         f"print(sorted({heavy!r} & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)

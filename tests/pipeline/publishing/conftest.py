@@ -17,7 +17,7 @@ from secdaemon.pipeline.embedded.tiny_model import lay_out
 from secdaemon.pipeline.examples import Example, Splits, conversation, write_splits
 from secdaemon.pipeline.interface import Job, Outputs
 from secdaemon.pipeline.layout import RunFolder
-from secdaemon.pipeline.splits import replay
+from secdaemon.pipeline.splitting.splits import replay
 from secdaemon.pipeline.training import adapter
 from secdaemon.pipeline.training.base_model import load_base
 from secdaemon.pipeline.training.peft import to_peft

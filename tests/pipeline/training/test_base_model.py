@@ -13,7 +13,11 @@ from secdaemon.pipeline.training.base_model import base_folder, load_base, weigh
 def models(base: str, base_dir: Path) -> Models:
     """Return settings with this base."""
     return Models(
-        base=base, base_id="some/base", base_dir=str(base_dir), fine_tuned_dir=str(base_dir)
+        base=base,
+        base_id="some/base",
+        base_dir=str(base_dir),
+        fine_tuned_dir=str(base_dir),
+        embedding=None,
     )
 
 

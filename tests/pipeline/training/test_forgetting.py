@@ -12,7 +12,7 @@ from mlx.utils import tree_flatten
 from secdaemon.config.schema import Stage2
 from secdaemon.pipeline.examples import Example
 from secdaemon.pipeline.interface import PermanentError, Progress, StopRequested
-from secdaemon.pipeline.splits import REPLAY_MARK
+from secdaemon.pipeline.splitting.splits import REPLAY_MARK
 from secdaemon.pipeline.training import adapter, rates, trainer
 from secdaemon.pipeline.training.base_model import load_base
 from secdaemon.pipeline.training.feed import Feed
@@ -39,6 +39,7 @@ def methods(*names: str, **changes: Any) -> Stage2:
         "ewc_lambda": 1.0,
         "multitask_ratio": 0.4,
         "quality_weight_multiplier": 2.5,
+        "local_model": False,
     }
     return Stage2(**(fields | changes))
 

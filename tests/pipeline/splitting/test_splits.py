@@ -10,7 +10,14 @@ from hypothesis import strategies as st
 
 from secdaemon.pipeline.examples import Example, Splits, conversation
 from secdaemon.pipeline.interface import EndRun
-from secdaemon.pipeline.splits import normalised, replay, replay_count, split
+from secdaemon.pipeline.splitting.leaks import check
+from secdaemon.pipeline.splitting.splits import (
+    normalised,
+    replay,
+    replay_count,
+    split,
+    split_with_caution,
+)
 
 
 def make(number: int, group: str, user: str = "", answer: str = "", category: str = "") -> Example:
@@ -175,3 +182,76 @@ def test_the_same_code_binds_examples() -> None:
 def test_replay_count(ratio: float, project: int, available: int, count: int) -> None:
     """The count is the share of the project's examples, one at least, and no more than there are."""
     assert replay_count(ratio, project, available) == count
+
+
+def block(lines: list[str]) -> str:
+    """Return a question that shows code."""
+    return "Question:\n```python\n" + "\n".join(lines) + "\n```"
+
+
+def test_nearly_the_same_code_binds_examples() -> None:
+    """Twenty examples whose code differs in a token or two stand in one split."""
+    lines = [f"value_{n} = call_{n}(argument_{n}, other_{n})" for n in range(40)]
+    examples = [
+        make(n, f"g{n}", user=block([*lines[:n], f"changed_{n}()", *lines[n + 1 :]]))
+        for n in range(20)
+    ]
+    examples += [
+        make(n, f"g{n}", user=block([f"f{n}_{k}()" for k in range(9)])) for n in range(20, 60)
+    ]
+    splits = split(examples, 0)
+    check(splits)
+    first = {example.id for example in examples[:20]}
+    assert sum(any(example.id in first for example in part) for part in parts(splits)) == 1
+
+
+def test_metadata_of_a_run_decides_nothing() -> None:
+    """Another run and another artifact give the same splits in the same order."""
+    plain = [make(n, f"g{n % 30}", category="web" if n % 3 else "code") for n in range(90)]
+    told = [
+        msgspec.structs.replace(
+            example, metadata={**example.metadata, "source_run": "7", "source_artifact": "ab"}
+        )
+        for example in plain
+    ]
+    ids = [[e.id for e in part] for part in parts(split(plain, 0))]
+    assert ids == [[e.id for e in part] for part in parts(split(told, 0))]
+    assert [e.id for e in replay(plain, 9, 0)] == [e.id for e in replay(told, 9, 0)]
+
+
+def test_tools_keep_their_shares_within_a_category() -> None:
+    """Two scanners that find code weaknesses are in each split as in the whole."""
+    examples = [
+        msgspec.structs.replace(
+            make(n, f"g{n}"), metadata={"category": "code", "tool": "zap" if n % 5 else "semgrep"}
+        )
+        for n in range(500)
+    ]
+    for part in parts(split(examples, 0)):
+        found = Counter(example.metadata["tool"] for example in part)
+        assert abs(found["zap"] - 0.8 * len(part)) <= 1
+
+
+@pytest.mark.parametrize("others", [2, 5, 10, 30])
+def test_a_giant_group_leaves_room_to_learn_from_others(others: int) -> None:
+    """A file with most examples trains whole; each held-out split takes a third of the rest."""
+    examples = [make(n, "big") for n in range(9 * others)]
+    examples += [make(1_000 + n, f"small{n}") for n in range(others)]
+    splits, caution = split_with_caution(examples, 0)
+    sizes = [len(part) for part in parts(splits)]
+    assert sizes[1] == sizes[2] == max(1, round(others / 3))
+    assert sum(example.group == "big" for example in splits.train) == 9 * others
+    assert caution.startswith(f"{9 * others} of {10 * others} examples belong together")
+
+
+@pytest.mark.parametrize(("groups", "said"), [(3, True), (9, True), (10, False)])
+def test_few_groups_are_said_to_be_few(groups: int, said: bool) -> None:
+    """Under ten groups the numbers of the held-out splits are said to say little."""
+    _, caution = split_with_caution([make(n, f"g{n % groups}") for n in range(4 * groups)], 0)
+    assert caution.startswith(f"only {groups} independent groups") == said
+
+
+def test_the_reason_why_not_says_what_binds() -> None:
+    """Many examples of two groups end the run with what belongs together."""
+    with pytest.raises(EndRun, match=r"2 independent groups of examples among 14 \(what shares"):
+        split([make(n, f"g{n % 2}") for n in range(14)], 0)

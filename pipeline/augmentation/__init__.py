@@ -1,0 +1,1 @@
+"""Variants of training examples that mean the same."""

@@ -1,0 +1,1 @@
+"""Which examples stand in which split, and the proof that nothing leaks across."""
