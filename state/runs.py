@@ -164,6 +164,34 @@ def newer_unread_run(store: Store, run: Run, now: float) -> bool:
     )
 
 
+def parsed_before(store: Store, run: Run, limit: int) -> list[Run]:
+    """Return runs of the project that were parsed before this one was, the last parsed first.
+
+    The moment of parsing decides, not that of arrival: an artifact whose download took several
+    attempts is read after newer ones. Only the newest `limit` runs by arrival are looked at.
+    """
+    found = store.read(
+        _SELECT + "WHERE project = ? AND EXISTS "  # noqa: S608 - constants
+        "(SELECT 1 FROM outputs WHERE run = runs.id AND step = ?) ORDER BY runs.seq DESC LIMIT ?",
+        (run.project, Step.PARSE, limit),
+    )
+    moments = {row["id"]: _parsed_at(store, row["id"]) for row in found}
+    own = moments.pop(run.id, None)
+    before = [
+        row for row in found if row["id"] in moments and (own is None or moments[row["id"]] < own)
+    ]
+    return [_run(row) for row in sorted(before, key=lambda row: moments[row["id"]], reverse=True)]
+
+
+def _parsed_at(store: Store, run_id: str) -> int:
+    """Return the number of the event that said what a run's artifact holds."""
+    rows = store.read(
+        "SELECT max(seq) AS seq FROM events WHERE run = ? AND step = ? AND source <> target",
+        (run_id, Step.PARSE),
+    )
+    return rows[0]["seq"] or 0
+
+
 def last_finished(store: Store, run: Run) -> tuple[str, str] | None:
     """Return (run id, training data fingerprint) of the project's last run that got through."""
     rows = store.read(

@@ -49,6 +49,7 @@ DATED = frozenset(
         "training-recipe.yaml",
         "report.html",
         "README.md",
+        "corpus.jsonl",
         "stage1.json",
         "summary.json",
     }

@@ -26,6 +26,7 @@ from secdaemon.state.runs import (
     note,
     open_runs,
     outputs,
+    parsed_before,
     set_run_dir,
     take_in,
 )
@@ -235,6 +236,32 @@ def test_the_champion_is_the_newest_published_run_before_this_one(
     set_run_dir(store, second.id, "/runs/second")
     assert last_published(store, make_run()) == (second.id, "/runs/second")
     assert last_published(store, now) == (first.id, "/runs/first")
+
+
+def test_runs_are_found_by_when_they_were_parsed(
+    store: Store, make_run: MakeRun, step_on: StepOn
+) -> None:
+    """Of one project, the last parsed first; what was taken in early may have been parsed late."""
+
+    def parse(run: Run, target: State = State.PARSED) -> Run:
+        run = step_on(run)
+        how = Move(target=target, cause=Step.PARSE, detail="", output="{}")
+        assert move(store, run, how, NOW)
+        return get_run(store, run.id)
+
+    late, rejected, first = make_run(), make_run(), parse(make_run())
+    other = parse(make_run(project="other"))
+    empty = parse(make_run(), State.SKIPPED)
+    move(store, step_on(rejected), Move(target=State.REJECTED, cause=Step.PARSE, detail=""), NOW)
+    second = parse(make_run())
+    waiting = make_run()
+    late = parse(late)
+    note(store, first, "the same bytes were dropped again", NOW)
+    ids = [run.id for run in parsed_before(store, waiting, 10)]
+    assert ids == [late.id, second.id, empty.id, first.id]
+    assert [run.id for run in parsed_before(store, second, 10)] == [empty.id, first.id]
+    assert parsed_before(store, first, 10) == parsed_before(store, other, 10) == []
+    assert [run.id for run in parsed_before(store, waiting, 2)] == [second.id, empty.id]
 
 
 def fill(store: Store, count: int) -> None:

@@ -1,0 +1,1 @@
+"""What earlier runs of the project leave to this one, and where each example came from."""
