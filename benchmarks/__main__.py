@@ -11,15 +11,18 @@ from pathlib import Path
 
 from benchmarks import (
     drop,
+    examples,
     forgetting,
     generation,
     idle,
     intake,
     parsing,
     polling,
+    public_data,
     routes,
     status,
     training,
+    versions,
 )
 from benchmarks.homes import copy_home, home_of_many, home_of_one
 from secdaemon.config import __version__
@@ -36,7 +39,12 @@ NAMES = (
     "parsing",
     "forgetting",
     "routes",
+    "public",
+    "examples",
+    "versions",
 )
+HOMES = frozenset(("status", "intake", "drop", "idle"))
+"""What needs homes with runs in them."""
 MANY = 10_000
 FEW = 10
 
@@ -65,6 +73,12 @@ def main() -> None:
             forgetting.measure(args.keep or Path(work) / "forgetting", quick=args.quick)
         if "routes" in names:
             routes.measure(Path(work))
+        if "examples" in names:
+            examples.measure(Path(work))
+        if "versions" in names:
+            versions.measure()
+        if "public" in names:
+            public_data.measure(Path(work), quick=args.quick)
         _measure(Path(work), names, quick=args.quick)
 
 
@@ -77,7 +91,7 @@ def _measure(work: Path, names: list[str], *, quick: bool) -> None:
         parsing.measure(work, rounds=2 if quick else 5, quick=quick)
     if "poll" in names:
         polling.measure(work, quick=quick)
-    if not set(names) - {"poll", "training", "generation", "parsing", "forgetting", "routes"}:
+    if not set(names) & {"status", "idle", "drop", "intake"}:
         return
     few = 10 if quick else 20
     one = home_of_one(work / "one")

@@ -84,6 +84,7 @@ class Models(Section, frozen=True):
     base_id: Name
     base_dir: Name
     fine_tuned_dir: Name
+    embedding: Name | None
 
 
 class Training(Section, frozen=True):
@@ -123,6 +124,7 @@ class Stage2(Section, frozen=True):
 
     iterations: Positive
     learning_rate: Rate
+    corpus: Literal["accumulated", "run"]
     method: tuple[Method, ...]
     replay_ratio: Share
     distillation_weight: Share
@@ -130,6 +132,8 @@ class Stage2(Section, frozen=True):
     ewc_lambda: Annotated[float, Meta(ge=0)]
     multitask_ratio: Annotated[float, Meta(ge=0, lt=1)]
     quality_weight_multiplier: Annotated[float, Meta(ge=1)]
+    augmentation: NotNegative
+    local_model: bool
 
 
 class Lora(Section, frozen=True):

@@ -187,6 +187,8 @@ def _with_paths(settings: Settings, home: Home) -> Settings:
         place("stage1.sources", source) if _is_path(source) else source
         for source in settings.stage1.sources
     )
+    if models.embedding is not None and models.embedding.startswith(("/", "~")):
+        models = replace(models, embedding=place("models.embedding", models.embedding))
     hostfile = settings.training.hostfile
     if hostfile is not None:
         hostfile = place("training.hostfile", hostfile)

@@ -135,6 +135,15 @@ def _models(add: Add) -> None:
     add("publish", "upload a validated model folder to the publish target").add_argument(
         "path", metavar="PATH"
     )
+    similar = add("similar", "show findings of this home like that one, with scores and fixes")
+    similar.add_argument("finding", metavar="FINDING", help="its id, or how the id begins")
+    similar.add_argument(
+        "--limit", type=_positive, default=10, metavar="N", help="how many; default: 10"
+    )
+    _json(similar)
+    explain = add("explain", "show where a training example is from, and which adapters learned it")
+    explain.add_argument("example", metavar="EXAMPLE_ID", help="its id, or how the id begins")
+    _json(explain)
     _dashboard(add("dashboard", "show all runs as a local web page, on loopback only"))
 
 

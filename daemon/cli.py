@@ -107,6 +107,8 @@ _COMMANDS: dict[str, Command] = {
     "publish": _lazy("models", "publish"),
     "finetune": _lazy("models", "finetune"),
     "tune": _lazy("models", "tune"),
+    "similar": _lazy("similar", "similar"),
+    "explain": _lazy("explain", "explain"),
     "dashboard": _lazy("dashboard", "dashboard"),
     "logs": _lazy("commands", "logs"),
     "doctor": _lazy("doctor", "doctor"),

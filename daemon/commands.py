@@ -17,7 +17,7 @@ from secdaemon.config.init import init_home
 from secdaemon.config.paths import Home
 from secdaemon.config.schema import Settings
 from secdaemon.config.settings import ConfigError, load_settings
-from secdaemon.daemon.cli import FAILED, INTERRUPTED, WELL, WrongUseError
+from secdaemon.daemon.cli import FAILED, INTERRUPTED, WELL, WRONG_USE, WrongUseError
 from secdaemon.state.machine import Cause, State, rule_from
 from secdaemon.state.model import Run
 from secdaemon.state.store import Store, open_store
@@ -348,4 +348,4 @@ def ask(task: str, question: bytes, step: str | None = None) -> int:
         signal.signal(signal.SIGTERM, term)
     if process.returncode in {INTERRUPTED, -signal.SIGINT, -signal.SIGTERM}:
         return INTERRUPTED
-    return WELL if process.returncode == 0 else FAILED
+    return process.returncode if process.returncode in {WELL, WRONG_USE} else FAILED

@@ -8,7 +8,7 @@ import msgspec
 from secdaemon.config.paths import Home
 from secdaemon.config.schema import Schedule, Settings
 from secdaemon.daemon.intake import set_aside
-from secdaemon.pipeline.findings.model import Finding
+from secdaemon.pipeline.findings.model import FileKind, FileReport, Finding
 from secdaemon.pipeline.interface import (
     BuildOutput,
     Done,
@@ -27,14 +27,25 @@ from secdaemon.pipeline.interface import (
     UnpackOutput,
 )
 from secdaemon.pipeline.layout import RUN_DIR_PREFIX, RunFolder
+from secdaemon.pipeline.past.provenance import EarlierRun, PastRun, SeenIn
 from secdaemon.state.daemon_row import home_salt
 from secdaemon.state.history import IndexedFinding
 from secdaemon.state.leases import StageOne, record_stage1
 from secdaemon.state.machine import State, Step, rule_of
 from secdaemon.state.model import Lease, Run
-from secdaemon.state.runs import Move, last_finished, last_published, outputs, set_run_dir
+from secdaemon.state.runs import (
+    Move,
+    last_finished,
+    last_published,
+    newest_runs,
+    outputs,
+    parsed_before,
+    set_run_dir,
+)
 from secdaemon.state.store import Store, iso
 
+MAX_EARLIER = 200
+"""Runs of a project that are looked through for the last one with a corpus."""
 OUTPUT_TYPES: dict[Step, type[StepOutput]] = {
     Step.UNPACK: UnpackOutput,
     Step.PARSE: ParseOutput,
@@ -91,9 +102,67 @@ def make_job(  # noqa: PLR0917 - what a job is made of
         last_fingerprint=last[1] if last else None,
         champion=champion[1] if champion else None,
         champion_run=champion[0] if champion else None,
+        knowledge=str(home.knowledge),
+        known_runs=known_runs(store) if _proposes(settings, run) else (),
         train=run.train,
+        scanned_at=seen_in(run).at,
+        earlier=earlier_runs(store, run) if run.state is State.PARSED else (),
         previous=decode_outputs(outputs(store, [run.id])[run.id]),
     )
+
+
+def _proposes(settings: Settings, run: Run) -> bool:
+    """Return whether a run's next step may ask the local model."""
+    return settings.stage2.local_model and run.state is State.PARSED
+
+
+def known_runs(store: Store) -> tuple[PastRun, ...]:
+    """Return what the knowledge base is made of: every run with a folder, oldest first."""
+    return tuple(
+        PastRun(run_id=run.id, project=run.project, folder=run.run_dir)
+        for run in reversed(newest_runs(store, -1))
+        if run.run_dir is not None
+    )
+
+
+def seen_in(run: Run) -> SeenIn:
+    """Return a run as the place where findings were seen."""
+    return SeenIn(
+        run=run.id,
+        at=run.ran_at or run.created_at,
+        name=run.name,
+        sha256=run.sha256,
+        repository=run.repository,
+        workflow_run_id=run.workflow_run_id,
+        run_attempt=run.run_attempt,
+        url=run.url,
+        commit=run.head_sha,
+    )
+
+
+def earlier_runs(store: Store, run: Run) -> tuple[EarlierRun, ...]:
+    """Return the project's last run with a corpus and those parsed since, oldest first.
+
+    A run whose folder is gone is among them, so that its findings are missed and counted; what its
+    corpus held is found in an older one, as far as that goes.
+    """
+    found: list[EarlierRun] = []
+    for one in parsed_before(store, run, MAX_EARLIER):
+        if one.run_dir is None:
+            continue
+        has_corpus = RunFolder(Path(one.run_dir)).corpus.is_file()
+        files = () if has_corpus else _scans(store, one)
+        found.append(EarlierRun(seen=seen_in(one), run_dir=one.run_dir, files=files))
+        if has_corpus:
+            break
+    return tuple(reversed(found))
+
+
+def _scans(store: Store, run: Run) -> tuple[FileReport, ...]:
+    """Return the scans that were read in a run, those that found nothing too."""
+    text = outputs(store, [run.id])[run.id][Step.PARSE]
+    files = msgspec.json.decode(text, type=ParseOutput).files
+    return tuple(file for file in files if file.kind in {FileKind.OK, FileKind.EMPTY})
 
 
 def _champion(store: Store, run: Run) -> tuple[str, str] | None:

@@ -2,7 +2,13 @@
 
 from collections.abc import Iterator, Sequence
 
-from secdaemon.daemon.tables import changes_text, file_text, healing_text, retention_text
+from secdaemon.daemon.tables import (
+    changes_text,
+    counts_text,
+    file_text,
+    healing_text,
+    retention_text,
+)
 from secdaemon.daemon.views import FullRunView, MetricsView
 from secdaemon.pipeline.account.markup import Child, Html, join, tag
 from secdaemon.pipeline.account.report_parts import (
@@ -69,6 +75,12 @@ def _results(run: FullRunView) -> Iterator[tuple[str, Child]]:
                 f"{built.validation:,} validation, {built.test:,} test"
             ),
         )
+    if run.answers:
+        yield "Answers", counts_text(run.answers.approach)
+        yield "Quality", counts_text(run.answers.quality)
+        yield "Variants", f"{run.answers.variants:,}" if run.answers.variants else None
+        yield "Fixes dropped", counts_text(run.answers.dropped) or None
+        yield "Left out", counts_text(run.answers.left_out) or None
     if run.stage1:
         how = "reused" if run.stage1.reused else "trained for this run"
         yield "Stage 1", join(mono(run.stage1.fingerprint), f" {how}")

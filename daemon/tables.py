@@ -2,7 +2,7 @@
 
 import shutil
 import unicodedata
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from secdaemon.daemon.views import FullRunView, MetricsView, PollView, RunView, StatusView
 from secdaemon.pipeline.findings.model import FileKind, FileReport
@@ -162,6 +162,7 @@ def run_lines(run: FullRunView, waits: Sequence[str] = ()) -> Iterator[str]:
     if run.tools:
         kept = ", ".join(f"{plain(tool)} {count}" for tool, count in run.tools.items())
         yield f"tools      {kept} (kept)"
+    yield from _answers(run)
     yield from _healing(run)
     if (found := run.changes) is not None:
         yield f"changes    {changes_text(found)}"
@@ -178,6 +179,29 @@ def run_lines(run: FullRunView, waits: Sequence[str] = ()) -> Iterator[str]:
     for event in run.events:
         moved = event.target if event.source != event.target else "  "
         yield f"  {event.at}  {moved:<15} {plain(event.detail)}"
+
+
+def _answers(run: FullRunView) -> Iterator[str]:
+    """Yield how the examples' answers came about, and what was not good enough."""
+    if not run.answers:
+        return
+    counts = {
+        "answers": run.answers.approach,
+        "quality": run.answers.quality,
+        "dropped": run.answers.dropped,
+        "left out": run.answers.left_out,
+    }
+    for name, found in counts.items():
+        if found:
+            yield f"{name:<10} {counts_text(found)}"
+    if run.answers.variants:
+        yield f"{'variants':<10} {run.answers.variants} of the training examples"
+
+
+def counts_text(found: Mapping[str, int]) -> str:
+    """Return named counts in one line, the largest first."""
+    ordered = sorted(found.items(), key=lambda item: (-item[1], item[0]))
+    return ", ".join(f"{count} {plain(name.replace('_', ' '))}" for name, count in ordered)
 
 
 def _gates(run: FullRunView) -> Iterator[str]:

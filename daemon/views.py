@@ -13,6 +13,7 @@ from secdaemon.daemon.lock import holder
 from secdaemon.daemon.manners import PROBLEM_PREFIX
 from secdaemon.pipeline.findings.model import Counts, FileReport
 from secdaemon.pipeline.interface import (
+    BuildOutput,
     ExampleCounts,
     Gate,
     HealingAttempt,
@@ -120,6 +121,19 @@ class RunView(msgspec.Struct, frozen=True, kw_only=True):
     run_dir: str | None
 
 
+class AnswersView(msgspec.Struct, frozen=True, kw_only=True):
+    """How the answers of a run's examples came about, and what was not good enough."""
+
+    approach: dict[str, int]
+    """Examples by how the fix was found; `advice` is none."""
+    quality: dict[str, int]
+    variants: int
+    """Training examples that are another one in other words; not in the other counts."""
+    dropped: dict[str, int]
+    """Fixes that were proposed and dropped: `approach: reason` -> how many."""
+    left_out: dict[str, int]
+
+
 class FullRunView(RunView, frozen=True, kw_only=True):
     """One run with its history and files, as `status RUN --json` shows it."""
 
@@ -129,6 +143,8 @@ class FullRunView(RunView, frozen=True, kw_only=True):
     """New, fixed and unchanged findings since the project's run before."""
     tools: dict[str, int] = {}
     """Kept findings by tool; a merged one counts for the tool that says the most about it."""
+    answers: AnswersView | msgspec.UnsetType = msgspec.UNSET
+    """Left out before the examples are built."""
     healing: tuple[HealingAttempt, ...] | msgspec.UnsetType = msgspec.UNSET
     """What was tried against forgetting; left out where nothing had to be."""
     gates: tuple[Gate, ...] | msgspec.UnsetType = msgspec.UNSET
@@ -259,8 +275,23 @@ def _told_where_known(known: Outputs, origin: Origin) -> dict[str, object]:
     gates = (*(judged.gates if judged else ()), *(known.publish.gates if known.publish else ()))
     healing = judged.healing if judged else ()
     upstream = _as(UpstreamView, origin) if origin.url else None
-    told = {"healing": healing, "gates": gates, "upstream": upstream}
+    told = {
+        "answers": known.build_dataset and _answers(known.build_dataset),
+        "healing": healing,
+        "gates": gates,
+        "upstream": upstream,
+    }
     return {name: value for name, value in told.items() if value}
+
+
+def _answers(built: BuildOutput) -> AnswersView:
+    return AnswersView(
+        approach=built.by_approach,
+        quality=built.by_quality,
+        variants=built.variants,
+        dropped=built.dropped_fixes,
+        left_out=built.left_out,
+    )
 
 
 def view_polls(store: Store | None, settings: Settings) -> list[PollView]:

@@ -1,1 +1,1 @@
-"""What each step does: typed input, typed output and files; no SQLite, no scheduling."""
+"""What each step does: typed input, typed output and files; no state.db, no scheduling."""

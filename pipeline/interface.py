@@ -12,6 +12,7 @@ import msgspec
 
 from secdaemon.config.schema import Settings
 from secdaemon.pipeline.findings.model import Counts, FileReport
+from secdaemon.pipeline.past.provenance import EarlierRun, PastRun
 
 
 class Origin(msgspec.Struct, frozen=True, kw_only=True):
@@ -98,6 +99,13 @@ class BuildOutput(msgspec.Struct, frozen=True, kw_only=True):
     fingerprint: str
     by_category: dict[str, int]
     left_out: dict[str, int]
+    by_approach: dict[str, int] = {}
+    """How the answers came about: `fixes.model.Approach` -> examples."""
+    by_quality: dict[str, int] = {}
+    variants: int = 0
+    """Training examples that are another one in other words; not in the counts by kind."""
+    dropped_fixes: dict[str, int] = {}
+    """Fixes that were proposed and not good enough: `approach: reason` -> how many."""
 
 
 class Preflight(msgspec.Struct, frozen=True, kw_only=True):
@@ -304,8 +312,16 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     champion: str | None = None
     """The MLX adapter folder of the project's last published run on this base, to be equalled."""
     champion_run: str | None = None
+    knowledge: str | None = None
+    """The file of the knowledge base."""
+    known_runs: tuple[PastRun, ...] = ()
+    """All runs with a folder; only for building the data with `stage2.local_model`."""
     train: bool = True
     """False where the caller wants the data only."""
+    scanned_at: str = ""
+    """As `SeenIn.at` says it."""
+    earlier: tuple[EarlierRun, ...] = ()
+    """For building the data, oldest first: the last run with a corpus, and those parsed since."""
     previous: Outputs = Outputs()
 
 

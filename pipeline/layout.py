@@ -55,6 +55,11 @@ class RunFolder(msgspec.Struct, frozen=True):
         return self.root / "suppressed.jsonl"
 
     @property
+    def corpus(self) -> Path:
+        """What the project's findings up to this run teach: see `pipeline/past/corpus.py`."""
+        return self.root / "corpus.jsonl"
+
+    @property
     def project_data(self) -> Path:
         """The project's own examples by split, before replay is mixed in."""
         return self.root / "dataset"

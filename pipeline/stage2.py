@@ -2,11 +2,13 @@
 
 from pathlib import Path
 
+from secdaemon.pipeline.augmentation.augment import VARIANT
 from secdaemon.pipeline.examples import Example, Splits, read_jsonl, read_splits, write_splits
 from secdaemon.pipeline.interface import ExampleCounts, Job, Report, Stage2Output, TrainingSummary
 from secdaemon.pipeline.layout import RunFolder, StageFolder
 from secdaemon.pipeline.measure import Split, measure
-from secdaemon.pipeline.splits import replay, replay_count
+from secdaemon.pipeline.splitting.leaks import check_replay
+from secdaemon.pipeline.splitting.splits import free_of, replay, replay_count
 from secdaemon.pipeline.training.base_model import base_folder
 from secdaemon.pipeline.training.forgetting import NEEDS_KNOWN
 from secdaemon.pipeline.training.train import TrainSpec, train
@@ -70,17 +72,32 @@ def train_from_stage1(
 
 
 def mix(job: Job, folder: RunFolder) -> tuple[Splits, tuple[Example, ...]]:
-    """Return the project's splits, and the Stage 1 training examples that are replayed."""
+    """Return the project's splits, and the Stage 1 training examples that are replayed.
+
+    Their number is a share of the project's own training examples, variants not counted.
+
+    Raises:
+        PermanentError: a replayed example would give away one that the project is measured with.
+    """
     project = read_splits(folder.project_data)
     if "replay" not in job.settings.stage2.method:
         return project, ()
     known = read_jsonl(folder.stage1.data / "train.jsonl")
-    count = replay_count(job.settings.stage2.replay_ratio, len(project.train), len(known))
-    return project, replay(known, count, job.settings.training.seed)
+    own = sum(VARIANT not in example.metadata for example in project.train)
+    count = replay_count(job.settings.stage2.replay_ratio, own, len(known))
+    held_out = (*project.valid, *project.test)
+    replayed = replay(known, count, job.settings.training.seed, held_out)
+    check_replay(replayed, project)
+    return project, replayed
 
 
 def known_examples(job: Job, folder: RunFolder) -> tuple[Example, ...]:
-    """Return Stage 1's training examples where a method against forgetting asks for them."""
+    """Return Stage 1's training examples where a method against forgetting asks for them.
+
+    Without those that the project's validation and test splits are bound to.
+    """
     if NEEDS_KNOWN.isdisjoint(job.settings.stage2.method):
         return ()
-    return read_jsonl(folder.stage1.data / "train.jsonl")
+    project = read_splits(folder.project_data)
+    known = read_jsonl(folder.stage1.data / "train.jsonl")
+    return tuple(free_of(known, (*project.valid, *project.test)))

@@ -6,11 +6,12 @@ anywhere and run again to the same end.
 What is heavy is imported when its step is called, so that a light step stays light.
 """
 
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from secdaemon.pipeline.artifact import project_of
-from secdaemon.pipeline.examples import fingerprint, write_jsonl, write_splits
+from secdaemon.pipeline.examples import Example, fingerprint, write_jsonl, write_splits
 from secdaemon.pipeline.interface import (
     BuildOutput,
     EndRun,
@@ -65,22 +66,23 @@ def parse(job: Job, report: Report) -> ParseOutput:
 
 def build_dataset(job: Job, report: Report) -> BuildOutput:
     """Make the project's examples and split them."""
+    from secdaemon.pipeline.augmentation.augment import VARIANT
     from secdaemon.pipeline.dataset import build
 
-    built = build(job)
+    built = build(job, report)
     splits = built.splits
     write_splits(RunFolder(Path(job.run_dir)).project_data, splits)
-    by_category: dict[str, int] = {}
-    for example in built.examples:
-        category = example.metadata["category"]
-        by_category[category] = by_category.get(category, 0) + 1
     output = BuildOutput(
         examples=ExampleCounts(
             train=len(splits.train), validation=len(splits.valid), test=len(splits.test)
         ),
         fingerprint=fingerprint(splits),
-        by_category=dict(sorted(by_category.items())),
+        by_category=_counted(built.examples, "category"),
+        by_approach=_counted(built.examples, "approach"),
+        by_quality=_counted(built.examples, "quality"),
+        variants=sum(VARIANT in example.metadata for example in splits.train),
         left_out=built.left_out,
+        dropped_fixes=built.dropped_fixes,
     )
     if not job.train:
         reason = "fine-tuning was not asked for"
@@ -89,6 +91,11 @@ def build_dataset(job: Job, report: Report) -> BuildOutput:
         msg = f"nothing new to learn: the same training data as run {job.last_run}"
         raise EndRun(state="skipped", reason=msg, output=output)
     return output
+
+
+def _counted(examples: Iterable[Example], key: str) -> dict[str, int]:
+    """Return how many examples have each value of a metadata key, by name."""
+    return dict(sorted(Counter(example.metadata[key] for example in examples).items()))
 
 
 def stage1(job: Job, report: Report) -> Stage1Output:

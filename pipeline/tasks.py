@@ -3,6 +3,7 @@
 The question comes as JSON on standard input; the answer goes to standard output as text.
 """
 
+import contextlib
 import signal
 import sys
 import threading
@@ -23,6 +24,7 @@ from secdaemon.pipeline.interface import (
 )
 from secdaemon.pipeline.layout import RunFolder
 
+WRONG_USE = 2
 INTERRUPTED = 130
 
 
@@ -105,6 +107,25 @@ def tune(question: bytes) -> int:
     return _alone(Path(job.lock_file), work)
 
 
+def similar(question: bytes) -> int:
+    """Print the findings of the home that are most like one; 2 where there is no such finding."""
+    from secdaemon.pipeline.knowledge.search import NoSuchFindingError
+    from secdaemon.pipeline.knowledge.similar import Question, answer, told
+
+    asked = msgspec.json.decode(question, type=Question)
+    try:
+        with _telling() as tell:
+            found = answer(asked, tell)
+    except NoSuchFindingError as error:
+        print(f"secdaemon: {error}", file=sys.stderr)
+        return WRONG_USE
+    if asked.as_json:
+        print(msgspec.json.format(msgspec.json.encode(found), indent=2).decode())
+    else:
+        print("\n".join(told(found)))
+    return 0
+
+
 def _alone(lock_file: Path, work: Callable[[Report], None]) -> int:
     """Do heavy work once nothing else heavy runs in the home; a signal stops it at a report."""
     from secdaemon.pipeline.slot import take
@@ -136,6 +157,34 @@ def _tell(progress: Progress) -> None:
     print(done, end="", file=sys.stderr, flush=True)
 
 
+def explain(question: bytes) -> int:
+    """Print where an example is from and who learned it; 2 where no single one is meant."""
+    from secdaemon.pipeline.account.explained import told
+    from secdaemon.pipeline.past.explain import Question, UnknownExampleError, answer
+
+    asked = msgspec.json.decode(question, type=Question)
+    try:
+        found = answer(asked)
+    except UnknownExampleError as error:
+        print(f"secdaemon: {error}", file=sys.stderr)
+        return WRONG_USE
+    if asked.as_json:
+        print(msgspec.json.format(msgspec.json.encode(found), indent=2).decode())
+    else:
+        print("\n".join(told(found)))
+    return 0
+
+
+@contextlib.contextmanager
+def _telling() -> Iterator[Report]:
+    """Yield `_tell`, and take what it showed off its line at the end."""
+    try:
+        yield _tell
+    finally:
+        if sys.stderr.isatty():
+            print("\r\x1b[K", end="", file=sys.stderr, flush=True)
+
+
 def doctor(question: bytes) -> int:
     """Print, as JSON, what only heavy imports can tell: the model, the library, the sources."""
     settings = msgspec.json.decode(question, type=Settings)
@@ -160,6 +209,8 @@ def _diagnoses(settings: Settings) -> Iterator[dict[str, str | None]]:
         detail, _, cure = str(error).partition(": get it with ")
         cure = cure.partition("; `secdaemon doctor`")[0]
         yield _found("model", "missing", detail, cure or None)
+    if settings.models.embedding is not None:
+        yield _embedding(settings)
     if settings.publish.enabled and settings.publish.target == "huggingface":
         yield _token()
     for source in settings.stage1.sources:
@@ -167,6 +218,21 @@ def _diagnoses(settings: Settings) -> Iterator[dict[str, str | None]]:
             yield _found("stage 1", "missing", f"{source}: no such file", "fix stage1.sources")
         else:
             yield _found("stage 1", "ready", source)
+
+
+def _embedding(settings: Settings) -> dict[str, str | None]:
+    """Whether what `similar` may compare findings with is there and loads."""
+    from secdaemon.pipeline.knowledge.static_model import StaticModel, embedding_folder
+
+    folder = embedding_folder(settings.models)
+    try:
+        if folder is not None:
+            StaticModel(folder)
+    except PermanentError as error:
+        detail, _, cure = str(error).partition(": get one")
+        status = "missing" if settings.stage2.local_model else "warning"
+        return _found("embedding", status, detail, f"get one{cure}")
+    return _found("embedding", "ready", str(folder))
 
 
 def _token() -> dict[str, str | None]:
@@ -199,6 +265,8 @@ TASKS = {
     "publish": publish,
     "finetune": finetune,
     "tune": tune,
+    "similar": similar,
+    "explain": explain,
     "doctor": doctor,
 }
 

@@ -23,6 +23,14 @@ CATEGORY_WEIGHTS: dict[Category, float] = {
 }
 """How much a category counts in an overall score: the sequential plan's numbers."""
 
+TRAINING_WEIGHTS: dict[Category, float] = {
+    **CATEGORY_WEIGHTS,
+    "webauthn": 1.0,
+    "web": 1.0,
+    "container": 1.0,
+}
+"""How often its examples are drawn in training: the plan weighs these three in scores alone."""
+
 _WEBAUTHN = re.compile(
     r"web-?authn|fido2?|passkey|ctap2?|attestation|relying-?party", re.IGNORECASE
 )

@@ -40,7 +40,7 @@ def test_the_template_is_the_defaults_with_the_homes_own_model_folders(
     without = load_settings(home, environ={})
     home.config_file.write_text(template_text(), encoding="utf-8")
     assert load_settings(home, environ={}) == without
-    assert set(yaml.safe_load(template_text())["models"]) == {"base", "base_id"}
+    assert set(yaml.safe_load(template_text())["models"]) == {"base", "base_id", "embedding"}
     for key in ("base_dir", "fine_tuned_dir"):
         assert f"\n  # {key}: ~/shared-olmo-models/" in template_text()
 

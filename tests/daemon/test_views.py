@@ -186,7 +186,8 @@ def test_a_run_has_exactly_the_contracts_keys_in_every_state(
         full = shown(view_run(store, run))
         assert set(overview) == RUN
         judged = {"gates"} if full["state"] in {"retained", "published"} else set()
-        assert set(full) == RUN | {"events", "files", "changes", "tools"} | judged
+        built = set() if full["examples"] is None else {"answers"}
+        assert set(full) == RUN | {"events", "files", "changes", "tools"} | judged | built
         assert {key: full[key] for key in RUN} == overview
         for key, keys in NESTED.items():
             assert overview[key] is None or set(overview[key]) == keys, key

@@ -6,7 +6,7 @@ import pytest
 
 from secdaemon.pipeline.findings.parse import parse_folder
 from secdaemon.pipeline.from_findings import example_of
-from secdaemon.pipeline.splits import split
+from secdaemon.pipeline.splitting.splits import split
 
 CORPUS = Path(__file__).resolve().parents[3] / "shared" / "corpus"
 

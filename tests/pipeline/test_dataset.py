@@ -51,7 +51,10 @@ def leak(secret: str, line: int, rule: str = "door-phrase") -> dict[str, Any]:
 
 def semgrep() -> dict[str, Any]:
     """Return a scan with a command injection and, below it, a secret that it quotes by its line."""
-    found = [("python.command-injection", 5, "run()"), ("secrets.mellon", 7, f'        "{WORD}"')]
+    found = [
+        ("python.command-injection", 5, '    run(request.args["command"])'),
+        ("secrets.mellon", 7, f'        "{WORD}"'),
+    ]
     results = [
         {
             "check_id": rule,
@@ -188,3 +191,67 @@ def test_an_unpacked_artifact_that_is_gone_is_unpacked_again(
     unpacked = RunFolder(Path(job.run_dir)).unpacked
     unpacked.rename(unpacked.with_name("gone"))
     assert PHRASE not in msgspec.json.encode(build(job).examples).decode()
+
+
+WORKFLOW = """on: push
+permissions: write-all
+jobs:
+  build:
+    runs-on: ubuntu-latest
+    steps:
+      - uses: actions/checkout@v4
+"""
+
+
+def checkov(path: str) -> dict[str, Any]:
+    """Return Checkov's finding of a workflow that may do anything."""
+    failed = {
+        "check_id": "CKV2_GHA_1",
+        "check_name": "Ensure top-level permissions are not set to write-all",
+        "check_result": {"result": "FAILED"},
+        "file_path": f"/{path}",
+        "repo_file_path": f"/{path}",
+        "file_line_range": [2, 3],
+        "resource": "on(build)",
+    }
+    return {
+        "check_type": "github_actions",
+        "results": {"failed_checks": [failed], "passed_checks": [], "skipped_checks": []},
+        "summary": {"passed": 0, "failed": 1, "checkov_version": "3.2.0"},
+    }
+
+
+def test_every_way_to_mend_a_finding_is_an_example(
+    parsed: Callable[..., Job], checkout: Path
+) -> None:
+    """Each is a document of its own, of high quality, and together they weigh one."""
+    path = ".github/workflows/build.yml"
+    (checkout / ".github/workflows").mkdir(parents=True)
+    (checkout / path).write_text(WORKFLOW)
+    git = ("git", "-C", str(checkout), "-c", "user.name=T", "-c", "user.email=t@example.org")
+    for command in (("add", "."), ("commit", "-qm", "second")):
+        subprocess.run([*git, *command], check=True)
+    job = parsed({"checkov.json": checkov(path), "semgrep.json": semgrep()}, checkout)
+    ways = [each for each in build(job).examples if each.metadata["tool"] == "checkov"]
+    assert len(ways) >= 2
+    assert len({example.metadata["choice"] for example in ways}) == len(ways)
+    assert {example.metadata["quality"] for example in ways} == {"high"}
+    multiplier = job.settings.stage2.quality_weight_multiplier
+    assert sum(example.weight for example in ways) == pytest.approx(multiplier * 1.3)
+    for example in ways:
+        answer = example.messages[2].content
+        assert "write-all" not in answer.partition("```yaml")[2]
+        scores = (float(example.metadata[f"security_{side}"]) for side in ("before", "after"))
+        assert next(scores) < next(scores)
+        assert f"- Wanted: {example.metadata['choice']}\n" in example.messages[1].content
+
+
+def test_the_same_artifact_gives_the_same_bytes_in_every_run(
+    parsed: Callable[..., Job], checkout: Path
+) -> None:
+    """Nothing in an example depends on the run that makes it."""
+    scans = {"leaks.json": [leak(PHRASE, 4)], "semgrep.json": semgrep()}
+    job = parsed(scans, checkout)
+    again = msgspec.structs.replace(job, run_id="20990101_000000", now="2099-01-01T00:00:00Z")
+    first, second = (msgspec.json.encode(build(each).splits) for each in (job, again))
+    assert first == second

@@ -8,13 +8,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from secdaemon.pipeline.context import Context, window_of
+from secdaemon.pipeline.context import Context
 from secdaemon.pipeline.examples import Example
-from secdaemon.pipeline.findings.model import Category, Edit, Finding, Package, Place, Severity
+from secdaemon.pipeline.findings.model import Category, Finding, Package, Place, Severity
+from secdaemon.pipeline.findings.redact import Redactor
 from secdaemon.pipeline.fixes.advice import known_weaknesses
 from secdaemon.pipeline.fixes.categories import category_of
+from secdaemon.pipeline.fixes.model import Fix, Flagged
 from secdaemon.pipeline.fixes.rule_families import families, family_of
-from secdaemon.pipeline.from_findings import example_of
+from secdaemon.pipeline.fixes.shown import Unit, excerpt
+from secdaemon.pipeline.from_findings import Mended, example_of
+from secdaemon.pipeline.quality import judge
 
 
 def finding(**fields: Any) -> Finding:
@@ -84,31 +88,82 @@ def test_advice_names_rule_place_and_weakness() -> None:
     assert {name: example.metadata[name] for name in wanted} == wanted
 
 
-def test_the_scanners_edit_is_applied_to_the_code_around() -> None:
+def mended(**fields: Any) -> Mended:
+    """Return a fix of line 12 of src/store.py, shown with the lines around it."""
+    before = "\n".join(f"line_{n} = {n}" for n in range(1, 30))
+    before = before.replace("line_12 = 12", "db.execute(QUERY + name)")
+    base: dict[str, Any] = {
+        "approach": "scanner_fix",
+        "path": "src/store.py",
+        "before": before,
+        "after": before.replace("QUERY + name", "QUERY, (name,)"),
+        "reason": "",
+    }
+    fix = Fix(**(base | fields))
+    flagged = Flagged(path="src/store.py", text=before, line=12, end_line=12, whole=True)
+    shown = excerpt(fix, Unit(), Redactor(), {})
+    assert shown is not None
+    return Mended(fix=fix, judgement=judge(fix, finding(), flagged), excerpt=shown)
+
+
+def test_a_fix_is_shown_before_and_after() -> None:
     """The answer holds the fixed code, the question the vulnerable, and the weight is the given."""
-    edit = Edit(
-        path="src/store.py",
-        start_line=12,
-        start_column=1,
-        end_line=12,
-        text="db.execute(QUERY, (name,))",
-    )
-    lines = [f"line_{n} = {n}" for n in range(1, 30)]
-    lines[12 - 1] = "db.execute(QUERY + name)"
-    code = window_of("\n".join(lines[4:]), 5)
-    example = example_of(finding(edits=(edit,)), code, 2.5)
+    example = example_of(finding(), None, 2.5, mended())
     question, answer = texts(example)
-    assert "- Code below: lines 5 to 29\n" in question
+    assert "- Code below: lines 1 to 29\n" in question
     assert "```python\n" in question
     assert "db.execute(QUERY + name)\n" in question
     assert "db.execute(QUERY, (name,))\n" in answer
     assert "line_29 = 29" in answer
-    assert "`db.execute(QUERY + name)` becomes `db.execute(QUERY, (name,))`" in answer
+    assert "`db.execute(QUERY + name)` becomes `db.execute(QUERY, (name,))`." in answer
     assert (example.weight, example.metadata["approach"], example.metadata["quality"]) == (
         2.5,
         "scanner_fix",
         "high",
     )
+    assert example.metadata["checks"].split()[:2] == ["parses", "differs"]
+
+
+def test_a_fix_that_nobody_confirmed_is_of_medium_quality() -> None:
+    """Only the scanner's own edit is trusted without a proof that the weakness is gone."""
+    example = example_of(finding(), None, 2.5, mended(approach="code_pattern", reason="Why."))
+    assert (example.weight, example.metadata["quality"]) == (1.0, "medium")
+    assert "**Fix:** Why. The code with the fix in it:\n" in texts(example)[1]
+
+
+def test_each_way_is_an_example_that_names_it() -> None:
+    """What is wanted stands in the question; the ways share the weight and the group."""
+    ways = [
+        msgspec.structs.replace(mended(choice=choice), ways=2) for choice in ("One by one", "All")
+    ]
+    first, second = (example_of(finding(), None, 2.0, way) for way in ways)
+    assert (first.id, second.id) == ("finding-0123.one-by-one", "finding-0123.all")
+    assert first.group == second.group
+    assert first.weight == second.weight == 1.0
+    assert "- Wanted: One by one\n" in texts(first)[0]
+    assert first.metadata["choice"] == "One by one"
+
+
+def test_a_manifest_is_named_where_the_finding_is_elsewhere() -> None:
+    """The lock file has the finding, another file the fix."""
+    fix = mended(
+        approach="dependency_upgrade",
+        path="server/build.gradle.kts",
+        before='implementation("a:b:1.3.5")\n',
+        after='implementation("a:b:1.3.15")\n',
+        reason="Raises `a:b` to `1.3.15`.",
+    )
+    example = example_of(dependency(), None, 2.5, fix)
+    question, answer = texts(example)
+    assert "- Code below: lines 1 to 1 of `server/build.gradle.kts`\n" in question
+    assert "**Fix:** Raises `a:b` to `1.3.15`. `server/build" in answer
+    assert "`server/build.gradle.kts` with the fix in it:\n\n```kotlin\n" in answer
+
+
+def test_code_that_is_right_is_left_alone() -> None:
+    """A false alarm is said to be one, and how to live with it."""
+    answer = texts(example_of(finding(), None, 2.5, sound="`name` is bound on line 3."))[1]
+    assert "`name` is bound on line 3. So this is a false alarm" in answer
 
 
 def test_the_question_names_the_unit_that_is_shown() -> None:
@@ -118,14 +173,6 @@ def test_the_question_names_the_unit_that_is_shown() -> None:
     assert "- Code below: function `f`, lines 12 to 13\n" in texts(example)[0]
     assert example.metadata["context"] == "function"
     assert "context" not in example_of(finding(snippet="run()"), None, 2.5).metadata
-
-
-def test_an_edit_that_changes_nothing_is_no_fix() -> None:
-    """The answer is never the vulnerable code again."""
-    edit = Edit(path="src/store.py", start_line=12, text="db.execute(QUERY)")
-    example = example_of(finding(edits=(edit,), snippet="db.execute( QUERY )"), None, 2.5)
-    assert example.metadata["approach"] == "advice"
-    assert "db.execute" not in texts(example)[1]
 
 
 def test_a_dependency_goes_to_its_branchs_fix() -> None:
@@ -155,11 +202,11 @@ def test_no_fixed_version_is_said_plainly(fixed: tuple[str, ...]) -> None:
 @pytest.mark.parametrize(
     ("ecosystem", "name", "edit"),
     [
-        ("npm", "left-pad", '"left-pad": "2.0.0"'),
+        ("npm", "left-pad", '"left-pad": "^2.0.0"'),
         ("PyPI", "flask", "flask>=2.0.0"),
         ("Go", "golang.org/x/net", "go get golang.org/x/net@v2.0.0"),
         ("crates.io", "time", "cargo update -p time --precise 2.0.0"),
-        ("debian", "curl", "apt-get install -y --only-upgrade curl"),
+        ("debian", "curl", "--only-upgrade"),
         ("npm", "left-pad; rm -rf /", "Raise it where it is declared."),
     ],
 )

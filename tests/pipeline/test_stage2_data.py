@@ -11,7 +11,7 @@ from secdaemon.config.schema import Settings
 from secdaemon.pipeline.examples import Example, Splits, write_splits
 from secdaemon.pipeline.interface import Job, Origin
 from secdaemon.pipeline.layout import RunFolder
-from secdaemon.pipeline.splits import REPLAY_MARK
+from secdaemon.pipeline.splitting.splits import REPLAY_MARK
 from secdaemon.pipeline.stage2 import known_examples, mix
 
 Examples = Callable[..., tuple[Example, ...]]

@@ -12,10 +12,10 @@ import pytest
 from github_hosts import serving
 
 from secdaemon.config.paths import Home
+from secdaemon.config.programs import Ran
 from secdaemon.config.schema import Repository, Settings
 from secdaemon.config.settings import load_settings
 from secdaemon.daemon.github.poll import Polled
-from secdaemon.config.programs import Ran
 from secdaemon.daemon.github.trust import watch_of
 from secdaemon.daemon.github.watch import poll_all
 from secdaemon.state.model import Run

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from github_server import Artifact, Run
 
-from secdaemon.daemon.github.outside import fetch_commit, verify_attestation
 from secdaemon.config.programs import Ran, run_program
+from secdaemon.daemon.github.outside import fetch_commit, verify_attestation
 
 Scene = Any
 Scan = Callable[..., Artifact]

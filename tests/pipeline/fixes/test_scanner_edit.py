@@ -1,11 +1,10 @@
 """A scanner's own edit is applied where it fits, and nowhere else."""
 
-import msgspec
 import pytest
 
-from secdaemon.pipeline.context import Context, window_of
 from secdaemon.pipeline.findings.model import Edit, Finding, Severity
-from secdaemon.pipeline.fixes.scanner_edit import apply_edits
+from secdaemon.pipeline.fixes.model import Flagged
+from secdaemon.pipeline.fixes.scanner_edit import fixes_for
 
 
 def finding(
@@ -44,39 +43,45 @@ def edit(
     )
 
 
+def edited(found: Finding, text: str, *, whole: bool = True) -> str | None:
+    """Return the text with the scanner's edits, None where there is no fix."""
+    at = found.line if whole else 1
+    flagged = Flagged(path="src/app.py", text=text, line=at, end_line=at, whole=whole)
+    fixes = fixes_for(found, flagged)
+    assert all(fix.approach == "scanner_fix" and fix.before == text for fix in fixes)
+    return fixes[0].after if fixes else None
+
+
+def on_snippet(*edits: Edit, snippet: str, line: int = 3) -> str | None:
+    """Return a scan's snippet, which begins at the flagged line, with the edits."""
+    return edited(finding(*edits, line=line, snippet=snippet), snippet, whole=False)
+
+
 def test_on_the_snippet() -> None:
     """The columns of a whole line are replaced in the scan's snippet."""
-    applied = apply_edits(finding(edit("run(clean(x))", end=11), snippet="    run(x)  # go"), None)
-    assert applied is not None
-    assert applied.after == "    run(clean(x))  # go"
+    assert on_snippet(edit("run(clean(x))", end=11), snippet="    run(x)  # go") == (
+        "    run(clean(x))  # go"
+    )
 
 
 def test_on_a_snippet_that_is_the_region_alone() -> None:
     """A snippet as long as the region is replaced as a whole."""
-    applied = apply_edits(finding(edit("run(clean(x))", end=11), snippet="run(x)"), None)
-    assert applied is not None
-    assert applied.after == "run(clean(x))"
+    assert on_snippet(edit("run(clean(x))", end=11), snippet="run(x)") == "run(clean(x))"
 
 
-def test_on_the_code_around() -> None:
-    """Line numbers are those of the file, the window begins where context says."""
-    code = window_of("\n".join(f"line {n}" for n in range(28, 60)), 28)
-    applied = apply_edits(
-        finding(
-            edit("LINE", line=40, start=1, end=5), edit("end", line=41, start=6, end=None), line=40
-        ),
-        code,
+def test_on_the_file() -> None:
+    """Lines and columns are those of the file, whatever the finding's own line is."""
+    text = "\n".join(f"line({n})" for n in range(1, 60))
+    edits = (edit("LINE", line=40, start=1, end=5), edit("(end)", line=41, start=5, end=None))
+    assert edited(finding(*edits, line=40), text) == text.replace(
+        "line(40)\nline(41)", "LINE(40)\nline(end)"
     )
-    assert applied is not None
-    assert "LINE 40\nline end\nline 42" in applied.after
 
 
 def test_several_lines_at_once() -> None:
     """An edit over three lines leaves what stands before and behind it."""
     snippet = "a = [\n  1,\n] + b"
-    applied = apply_edits(finding(edit("[2]", start=5, end=2, end_line=5), snippet=snippet), None)
-    assert applied is not None
-    assert applied.after == "a = [2] + b"
+    assert on_snippet(edit("[2]", start=5, end=2, end_line=5), snippet=snippet) == "a = [2] + b"
 
 
 @pytest.mark.parametrize(
@@ -93,45 +98,18 @@ def test_several_lines_at_once() -> None:
 )
 def test_edits_that_do_not_fit_are_not_applied(edits: tuple[Edit, ...]) -> None:
     """No change, white space alone, a place outside, an overlap, another file: none is applied."""
-    assert apply_edits(finding(*edits, snippet="    run(x)"), None) is None
-
-
-def test_code_that_does_not_show_the_snippet_is_not_edited() -> None:
-    """Where the checkout has moved on, the scan's own snippet is edited."""
-    found = finding(edit("run(clean(x))", end=11), snippet="    run(x)")
-    applied = apply_edits(found, window_of("something\nelse\nentirely\n", 1))
-    assert applied is not None
-    assert applied.before == "    run(x)"
+    assert on_snippet(*edits, snippet="    run(x)") is None
+    assert edited(finding(*edits), "import os\n\n    run(x)\n") is None
 
 
 @pytest.mark.parametrize("hidden", ["<secret:api-key:12345678>", "<email>"])
 def test_not_on_a_line_whose_columns_have_moved(hidden: str) -> None:
     """Where something was hidden, the scanner's columns point elsewhere."""
     snippet = f'    run("{hidden}", x)'
-    assert apply_edits(finding(edit("clean(x)", start=20, end=21), snippet=snippet), None) is None
-    code = window_of(f"import os\n\n{snippet}\nend()", 1)
-    assert apply_edits(finding(edit("clean(x)", start=20, end=21)), code) is None
-    assert apply_edits(finding(edit("done()", line=4, start=1, end=6)), code) is not None
-
-
-def test_not_on_a_line_that_was_changed_when_it_was_cleaned() -> None:
-    """A home folder that was hidden leaves no mark, and moves the columns all the same."""
-    code = Context(text="a = 1\n\n    run('~/x')", numbers=(1, 2, 3), altered=frozenset((3,)))
-    assert apply_edits(finding(edit("x", start=9, end=12)), code) is None
-    same = msgspec.structs.replace(code, altered=frozenset())
-    assert apply_edits(finding(edit("x", start=9, end=14)), same) is not None
-
-
-def test_over_a_cut() -> None:
-    """Rows stand where the numbers say; an edit that reaches over a cut does not fit."""
-    text = "def f():\n    # 7 lines left out\n    run(x)\n    end()"
-    code = Context(text=text, numbers=(1, 0, 9, 10))
-    found = finding(edit("run(clean(x))", line=9, start=5, end=11), line=9)
-    applied = apply_edits(found, code)
-    assert applied is not None
-    assert applied.after == text.replace("run(x)", "run(clean(x))")
-    reaching = finding(edit("run()", line=1, start=5, end=6, end_line=9), line=9)
-    assert apply_edits(reaching, code) is None
+    assert on_snippet(edit("clean(x)", start=20, end=21), snippet=snippet) is None
+    text = f"import os\n\n{snippet}\nend()"
+    assert edited(finding(edit("clean(x)", start=20, end=21)), text) is None
+    assert edited(finding(edit("done()", line=4, start=1, end=6)), text) is not None
 
 
 @pytest.mark.parametrize(
@@ -139,16 +117,12 @@ def test_over_a_cut() -> None:
 )
 def test_a_fix_that_does_not_parse_is_none(text: str, good: bool) -> None:
     """An edit that leaves a new error of grammar is not used, on code or on a snippet."""
-    code = window_of("def f(x):\n    # run\n    run(x)", 1)
-    assert (apply_edits(finding(edit(text, end=11)), code) is not None) is good
-    on_snippet = apply_edits(finding(edit(text, end=11), snippet="    run(x)"), None)
-    assert (on_snippet is not None) is good
+    code = "def f(x):\n    # run\n    run(x)"
+    assert (edited(finding(edit(text, end=11)), code) is not None) is good
+    assert (on_snippet(edit(text, end=11), snippet="    run(x)") is not None) is good
 
 
-def test_whole_lines_at_the_end_of_what_is_shown() -> None:
-    """A region that ends before the next line's first column ends with the last shown line."""
-    code = Context(text="def f():\n    a()\n    run(x)", numbers=(1, 2, 3), kind="function")
+def test_whole_lines_at_the_end_of_the_text() -> None:
+    """A region that ends before the next line's first column ends with the last line."""
     removal = edit("", line=3, start=1, end=1, end_line=4)
-    applied = apply_edits(finding(removal), code)
-    assert applied is not None
-    assert applied.after == "def f():\n    a()\n"
+    assert edited(finding(removal), "def f():\n    a()\n    run(x)") == "def f():\n    a()\n"
