@@ -19,6 +19,10 @@ class Checkout:
         self.commit = revision(folder, commit)
         self._read = lru_cache(_REMEMBERED)(self._text)
 
+    def is_at(self, commit: str) -> bool:
+        """Return whether a commit, perhaps shortened, is the one that is read."""
+        return self.commit.lower().startswith(commit.lower())
+
     @cached_property
     def paths(self) -> tuple[str, ...]:
         """Every regular file, repository-relative, in git's order."""

@@ -53,10 +53,13 @@ class Sites:
         self._secret = secret
         self._leaks = _leaks(secret)
         self._handlers: Handlers | None = None
+        self._is_another_commit = False
+        """HEAD stands in for a commit that the checkout does not know."""
         self.checkout: Checkout | None = None
         if job.source_dir:
             source, commit = Path(job.source_dir), job.origin.head_sha
             self.checkout = Checkout(source, commit)
+            self._is_another_commit = bool(commit) and not self.checkout.is_at(commit or "")
             self._handlers = Handlers(source, commit, findings)
 
     @cached_property
@@ -99,7 +102,9 @@ class Sites:
         if finding.package is not None or not finding.path or _is_in_image(finding):
             return None
         text = self.checkout.read(finding.path) if self.checkout else None
-        if text is None or not _agrees(finding, text):
+        if text is None or (finding.line or 1) > text.count("\n"):
+            return None
+        if (self._is_another_commit or finding.edits) and not _agrees(finding, text):
             return None
         return Flagged(
             path=finding.path,
@@ -156,15 +161,10 @@ def _in_scan(finding: Finding) -> Flagged | None:
 
 
 def _agrees(finding: Finding, text: str) -> bool:
-    """Return whether a file has the scan's first line where the scan says; hidden parts aside.
-
-    It has not where the checkout does not know the run's commit and the file has changed since.
-    """
+    """Return whether a file has the scan's first line where the scan says; hidden parts aside."""
     if finding.line is None:
         return True
     lines = text.split("\n")
-    if not 0 < finding.line <= len(lines):
-        return False
     first = (finding.snippet or "").partition("\n")[0].strip()
     return all(part in lines[finding.line - 1] for part in _HIDDEN.split(first))
 

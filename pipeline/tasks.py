@@ -7,7 +7,7 @@ import contextlib
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import msgspec
@@ -119,10 +119,7 @@ def similar(question: bytes) -> int:
     except NoSuchFindingError as error:
         print(f"secdaemon: {error}", file=sys.stderr)
         return WRONG_USE
-    if asked.as_json:
-        print(msgspec.json.format(msgspec.json.encode(found), indent=2).decode())
-    else:
-        print("\n".join(told(found)))
+    _answered(found, told(found), as_json=asked.as_json)
     return 0
 
 
@@ -168,11 +165,16 @@ def explain(question: bytes) -> int:
     except UnknownExampleError as error:
         print(f"secdaemon: {error}", file=sys.stderr)
         return WRONG_USE
-    if asked.as_json:
+    _answered(found, told(found), as_json=asked.as_json)
+    return 0
+
+
+def _answered(found: msgspec.Struct, lines: Iterable[str], *, as_json: bool) -> None:
+    """Print an answer as one JSON document or in lines for people."""
+    if as_json:
         print(msgspec.json.format(msgspec.json.encode(found), indent=2).decode())
     else:
-        print("\n".join(told(found)))
-    return 0
+        print("\n".join(lines))
 
 
 @contextlib.contextmanager

@@ -4,11 +4,12 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from secdaemon.config.paths import Home
 from secdaemon.config.settings import load_settings
-from secdaemon.pipeline.findings.model import Category, Finding, Package, Severity
+from secdaemon.pipeline.findings.model import Category, Edit, Finding, Package, Severity
 from secdaemon.pipeline.interface import Job, Origin
 from secdaemon.pipeline.sites import Sites
 
@@ -41,12 +42,12 @@ def checkout(tmp_path: Path) -> Path:
     return folder
 
 
-def sites(tmp_path: Path, source: Path | None) -> Sites:
-    """Return the places of a run's findings."""
+def sites(tmp_path: Path, source: Path | None, commit: str | None = None) -> Sites:
+    """Return the places of a run's findings; a commit is one that GitHub names."""
     job = Job(
         run_id="20260101_000000",
         project="p",
-        origin=Origin(kind="manual", name="n", sha256="0" * 64, size=1),
+        origin=Origin(kind="manual", name="n", sha256="0" * 64, size=1, head_sha=commit),
         archive=str(tmp_path / "artifact.zip"),
         run_dir=str(tmp_path / "run"),
         stage1_dir=str(tmp_path / "stage1"),
@@ -69,13 +70,31 @@ def test_the_whole_file_is_worked_on_and_the_unit_shown(tmp_path: Path, checkout
 
 
 def test_a_file_that_has_moved_on_is_not_what_was_scanned(tmp_path: Path, checkout: Path) -> None:
-    """Another line stands there now: the scan's snippet counts, and nothing else is shown."""
-    site = sites(tmp_path, checkout).of(finding(line=6))
+    """HEAD has another line there than the unknown commit: the scan's snippet is all there is."""
+    places = sites(tmp_path, checkout, "ab" * 20)
+    site = places.of(finding(line=6))
     assert site.context is None
     assert site.flagged is not None
     assert (site.flagged.text, site.flagged.whole) == ("    run(request)", False)
-    beyond = sites(tmp_path, checkout).of(finding(line=60, snippet=None))
+    same = places.of(finding())
+    assert same.flagged is not None
+    assert same.flagged.whole
+    beyond = places.of(finding(line=60, snippet=None))
     assert (beyond.flagged, beyond.context) == (None, None)
+
+
+def test_a_checkout_that_was_handed_over_is_what_was_scanned(
+    tmp_path: Path, checkout: Path
+) -> None:
+    """Whoever names it says so, whatever the scan quotes; a scanner's edit still has to fit."""
+    other = finding(snippet="    run_it(request)")
+    site = sites(tmp_path, checkout).of(other)
+    assert site.flagged is not None
+    assert site.flagged.whole
+    edit = Edit(path="app.py", start_line=5, start_column=5, end_line=5, end_column=8, text="go")
+    edited = sites(tmp_path, checkout).of(msgspec.structs.replace(other, edits=(edit,)))
+    assert edited.flagged is not None
+    assert not edited.flagged.whole
 
 
 def test_what_was_hidden_is_no_difference(tmp_path: Path, checkout: Path) -> None:
@@ -84,7 +103,7 @@ def test_what_was_hidden_is_no_difference(tmp_path: Path, checkout: Path) -> Non
     git = ("git", "-C", str(checkout), "-c", "user.name=T", "-c", "user.email=t@example.org")
     subprocess.run([*git, "commit", "-qam", "second"], check=True)
     hidden = '    run(request, key="<secret:key:00000000>")'
-    site = sites(tmp_path, checkout).of(finding(snippet=hidden))
+    site = sites(tmp_path, checkout, "ab" * 20).of(finding(snippet=hidden))
     assert site.flagged is not None
     assert site.flagged.whole
 
