@@ -46,10 +46,12 @@ def find_program(name: str, environ: Mapping[str, str]) -> str | None:
     return str(Path(found).absolute()) if found else None
 
 
-def run_program(command: Sequence[str], seconds: float, folder: str = "/") -> Ran:
+def run_program(
+    command: Sequence[str], seconds: float, folder: str = "/", kept: int = OUTPUT_BYTES
+) -> Ran:
     """Run a program to its end in a folder, without input.
 
-    Past its time it is killed with what it started. At most `OUTPUT_BYTES` of each output are kept.
+    Past its time it is killed with what it started. At most `kept` bytes of each output are kept.
     """
     try:
         process = subprocess.Popen(
@@ -70,7 +72,7 @@ def run_program(command: Sequence[str], seconds: float, folder: str = "/") -> Ra
             os.killpg(process.pid, signal.SIGKILL)
         process.communicate()
         return Ran(None, error=f"no end within {seconds:.0f} s")
-    texts = (raw[:OUTPUT_BYTES].decode(errors="replace") for raw in (output, errors))
+    texts = (raw[:kept].decode(errors="replace") for raw in (output, errors))
     return Ran(process.returncode, *texts)
 
 

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import shutil
 import subprocess
 import sys
 import zipfile
@@ -66,12 +67,14 @@ class House:
         """Return the newest run."""
         return self.status(self.status()["runs"][0]["id"])
 
-    def drop(self, name: str, members: dict[str, Path]) -> None:
-        """Drop a zip as a downloading browser does: under another name first."""
+    def drop(self, name: str, members: dict[str, Path], new: str = "") -> None:
+        """Drop a zip as a downloading browser does, with findings that were never seen before."""
         partial = self.root / "inbox" / f"{name}.part"
         with zipfile.ZipFile(partial, "w", zipfile.ZIP_DEFLATED) as archive:
             for member, path in sorted(members.items()):
                 archive.write(path, member)
+            if new:
+                archive.writestr(f"{new}/{new}.sarif", _sarif(new))
         partial.rename(self.root / "inbox" / name)
 
 
@@ -81,6 +84,27 @@ def _files(folder: Path, *tools: str) -> dict[str, Path]:
         for path in folder.rglob("*")
         if path.is_file() and (not tools or path.relative_to(folder).parts[0] in tools)
     }
+
+
+def _sarif(name: str) -> str:
+    """Return a scan by a tool of this name, with four findings in files of their own."""
+    results = [
+        {
+            "ruleId": f"{name}.rule-{n}",
+            "message": {"text": f"Input number {n} reaches {name} unchecked."},
+            "locations": [
+                {
+                    "physicalLocation": {
+                        "artifactLocation": {"uri": f"{name}/part_{n}.py"},
+                        "region": {"startLine": n, "snippet": {"text": f"run_{name}(x[{n}])"}},
+                    }
+                }
+            ],
+        }
+        for n in range(1, 5)
+    ]
+    run = {"tool": {"driver": {"name": name}}, "results": results}
+    return json.dumps({"version": "2.1.0", "runs": [run]})
 
 
 def _sha256(path: Path) -> str:
@@ -94,7 +118,7 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> House:
     house.drop("first.zip", _files(SAMPLES))
     first = house.run("run", "--until-idle")
     assert first.returncode == 0, first.stderr
-    house.drop("second.zip", _files(SAMPLES, "semgrep-results", "bandit-results"))
+    house.drop("second.zip", _files(SAMPLES, "semgrep-results", "bandit-results"), "second")
     second = house.run("run", "--until-idle")
     assert second.returncode == 0, second.stderr
     return house
@@ -128,8 +152,12 @@ def test_status_is_the_contracts_json(first: Any, house: House) -> None:
         findings[name] for name in ("kept", "duplicate", "suppressed", "rejected")
     )
     assert findings["in"] == sum(file["findings"] for file in first["files"])
-    assert findings["kept"] == sum(first["examples"][n] for n in ("train", "validation", "test"))
-    assert first["examples"]["replay"] == round(0.15 * first["examples"]["train"])
+    examples, answers = first["examples"], first["answers"]
+    written = sum(examples[name] for name in ("train", "validation", "test"))
+    assert written == sum(answers["approach"].values()) + answers["variants"]
+    assert sum(answers["quality"].values()) == sum(answers["approach"].values())
+    assert written - answers["variants"] >= findings["kept"]
+    assert examples["replay"] == round(0.15 * (examples["train"] - answers["variants"]))
     for stage in (first["stage1"]["metrics"], first["stage2"]["metrics"]):
         assert set(stage) == {
             "examples",
@@ -148,7 +176,7 @@ def test_status_is_the_contracts_json(first: Any, house: House) -> None:
     assert overview["runs"][1] == {
         key: value
         for key, value in first.items()
-        if key not in ("events", "files", "changes", "tools", "gates", "upstream")
+        if key not in {"answers", "events", "files", "changes", "tools", "gates", "upstream"}
     }
 
 
@@ -224,7 +252,7 @@ def test_the_second_artifact_reuses_stage1(first: Any, second: Any, house: House
 
 
 def test_the_same_data_in_another_zip_is_skipped(second: Any, house: House) -> None:
-    """New bytes with the same findings teach nothing: the reason names the run they equal."""
+    """New bytes with known findings teach nothing: the reason names the run they equal."""
     house.drop("again.zip", _files(SAMPLES, "semgrep-results", "bandit-results", "README"))
     again = house.root / "inbox" / "again.zip"
     with zipfile.ZipFile(again, "a") as archive:
@@ -239,7 +267,7 @@ def test_the_same_data_in_another_zip_is_skipped(second: Any, house: House) -> N
 
 def test_a_model_that_forgot_is_held_and_can_be_released(house: House) -> None:
     """A reckless Stage 2 is held with its reason, exit 1; a person's release publishes it."""
-    house.drop("third.zip", _files(SAMPLES, "checkov-results", "bandit-results"))
+    house.drop("third.zip", _files(SAMPLES, "checkov-results", "bandit-results"), "third")
     reckless = {
         "SECDAEMON_STAGE2__LEARNING_RATE": "0.001",
         "SECDAEMON_RETENTION__HEAL": "false",
@@ -259,10 +287,13 @@ def test_process_sees_one_folder_through_and_publishes_nothing(
     house: House, tmp_path: Path
 ) -> None:
     """`process --skip-model-upload` ends retained, with copies of its data where asked."""
+    artifacts = tmp_path / "artifacts"
+    shutil.copytree(SAMPLES / "semgrep-results", artifacts)
+    (artifacts / "own.sarif").write_text(_sarif("own"))
     done = house.run(
         "process",
         "--artifacts-dir",
-        str(SAMPLES / "semgrep-results"),
+        str(artifacts),
         "--output-dir",
         str(tmp_path / "out"),
         "--skip-model-upload",
@@ -286,7 +317,7 @@ def test_process_sees_one_folder_through_and_publishes_nothing(
 
 def test_a_training_that_diverges_is_held(house: House) -> None:
     """Numbers that are not finite end the run held, with a sentence, and nothing is published."""
-    house.drop("fourth.zip", _files(SAMPLES, "zizmor-results", "bandit-results"))
+    house.drop("fourth.zip", _files(SAMPLES, "zizmor-results", "bandit-results"), "fourth")
     wild = {"SECDAEMON_STAGE2__LEARNING_RATE": "1e30"}
     assert house.run("run", "--until-idle", **wild).returncode == 1
     run = house.newest()

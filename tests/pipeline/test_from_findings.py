@@ -15,7 +15,6 @@ from secdaemon.pipeline.findings.redact import Redactor
 from secdaemon.pipeline.fixes.advice import known_weaknesses
 from secdaemon.pipeline.fixes.categories import category_of
 from secdaemon.pipeline.fixes.model import Fix, Flagged
-from secdaemon.pipeline.fixes.rule_families import families, family_of
 from secdaemon.pipeline.fixes.shown import Unit, excerpt
 from secdaemon.pipeline.from_findings import Mended, example_of
 from secdaemon.pipeline.quality import judge
@@ -316,42 +315,6 @@ def test_scan_text_never_becomes_a_role_or_an_answer(
         assert answer.startswith("**Weakness:** ")
         headings = re.findall(r"^\*\*(\w[\w ]*):\*\*", answer, re.MULTILINE)
         assert headings == ["Weakness", "Where", "Why it matters", "Fix"]
-
-
-def test_every_family_is_complete() -> None:
-    """Words compile, the CWE is a CWE, texts are sentences, and no advice is a commonplace."""
-    for family in families():
-        assert re.fullmatch(r"CWE-\d+", family.cwe)
-        assert all(re.compile(word) for word in family.words)
-        assert not family.why.endswith(".")
-        assert family.remedy.endswith(".")
-        assert "best practice" not in family.remedy.lower()
-
-
-@pytest.mark.parametrize(
-    ("rule", "cwe"),
-    [
-        ("javascript.lang.security.detect-child-process", "CWE-78"),
-        ("CKV2_GHA_1", "CWE-250"),
-        ("CKV_DOCKER_3", "CWE-250"),
-        ("generic-api-key", "CWE-798"),
-        ("10038-1", "CWE-693"),
-        ("kotlin.lang.security.gcm-detection", "CWE-323"),
-        ("java.android.security.exported_activity", "CWE-926"),
-        ("unsafeDeserialization", "CWE-502"),
-    ],
-)
-def test_families_are_found_by_words(rule: str, cwe: str) -> None:
-    """Dots, underscores and humps separate words alike."""
-    family = family_of(rule)
-    assert family is not None
-    assert family.cwe == cwe
-
-
-@pytest.mark.parametrize("rule", ["retrieval-of-data", "useless-if", "medieval", "CVE-2021-10020"])
-def test_words_count_at_their_beginning_only(rule: str) -> None:
-    """`eval` is not found in retrieval."""
-    assert family_of(rule) is None
 
 
 def test_examples_are_deterministic() -> None:

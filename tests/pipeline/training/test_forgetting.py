@@ -40,6 +40,8 @@ def methods(*names: str, **changes: Any) -> Stage2:
         "multitask_ratio": 0.4,
         "quality_weight_multiplier": 2.5,
         "local_model": False,
+        "corpus": "accumulated",
+        "augmentation": 0,
     }
     return Stage2(**(fields | changes))
 
