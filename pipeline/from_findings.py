@@ -78,7 +78,7 @@ def example_of(
         id=_id(finding, mended),
         messages=conversation(
             question_of(finding, place, shown, language, mended.fix if mended else None),
-            _answer(finding, advice, place + _flagged(finding, shown), mended, language),
+            _answer(finding, advice, place + _flagged(finding, shown, mended), mended, language),
         ),
         group=_group(finding),
         weight=weight / (mended.ways if mended else 1),
@@ -111,11 +111,14 @@ def _shown(finding: Finding, code: Context | None, mended: Mended | None) -> Con
     return code or (finding.snippet or "")[:_SNIPPET]
 
 
-def _flagged(finding: Finding, shown: Context | str) -> str:
+def _flagged(finding: Finding, shown: Context | str, mended: Mended | None) -> str:
     """Return the first flagged line as it is shown, so that the answer is about this code.
 
-    A long range is a whole document, of which the first line says nothing.
+    A long range is a whole document, of which the first line says nothing, and where the fix is
+    elsewhere, the scanner named any line for what the document lacks.
     """
+    if mended is not None and mended.judgement.parts.get("touches", 1.0) < 1:
+        return ""
     if finding.line is None or finding.package is not None or finding.url:
         return ""
     if (finding.end_line or finding.line) - finding.line >= _STATEMENT:
@@ -190,8 +193,8 @@ def _answer(
     ]
     if mended is not None:
         before, after = mended.excerpt.before.text, mended.excerpt.after
-        said = (mended.fix.reason or f"{describe(before, after)}.", advice.caution)
+        said = mended.fix.reason or f"{describe(before, after)}."
         what = other_file(finding, mended.fix) or "The code"
-        parts[-1] = f"**Fix:** {' '.join(filter(None, said))} {what} with the fix in it:"
+        parts[-1] = f"**Fix:** {said} {what} with the fix in it:"
         parts.append(fenced(after, "" if language == NONE else language))
     return "\n\n".join(parts)

@@ -55,8 +55,6 @@ class Advice(msgspec.Struct, frozen=True, kw_only=True):
     weakness: str
     why: str
     remedy: str
-    caution: str
-    """What to know before a package is upgraded, one sentence; "" where there is nothing."""
     approach: Approach
 
 
@@ -77,7 +75,6 @@ def advise(finding: Finding, category: Category, sound: str | None = None) -> Ad
         weakness=_weakness(finding, cwe, family),
         why=f"{why} {here}".strip(),
         remedy=remedy,
-        caution=_caution(finding.package) if finding.package else "",
         approach=approach,
     )
 

@@ -74,7 +74,8 @@ def excerpt(
         lines = wanted | _keys_above(old, wanted) if is_nested else wanted
         shown = _rows(fix.path, old, hunks, _without_gaps(lines))
         if all(_fits(rows) for rows in shown) and (not is_nested or _is_read(fix.path, shown)):
-            return _cleaned(shown, unit, secrets, leaks, first_line, hunks)
+            seen = unit if unit.lines and unit.lines <= lines else Unit()
+            return _cleaned(shown, seen, secrets, leaks, first_line, hunks)
     return None
 
 

@@ -44,6 +44,7 @@ _WHERE = {
     "pypi": "In the requirements (or as a constraint, where another package brings it in):",
     "npm": "In package.json, where another package brings it in (else raise its own line):",
 }
+_ARCHIVES = (".jar", ".war", ".ear")
 
 
 class Upgrade(msgspec.Struct, frozen=True):
@@ -115,4 +116,7 @@ def _maven(name: str, version: str, path: str) -> Upgrade:
         "    }",
         "}",
     )
-    return Upgrade(f"In the Gradle build file{then}:", fenced("\n".join(constraint), "kotlin"))
+    where = f"In the Gradle build file{then}:"
+    if path.endswith(_ARCHIVES):
+        where = "In the build that makes the archive; with Gradle:"
+    return Upgrade(where, fenced("\n".join(constraint), "kotlin"))
