@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 
 from secdaemon.config.schema import EMBEDDED_BASE_ID
+from secdaemon.pipeline.account.card_contents import contents
 from secdaemon.pipeline.account.healed import attempt_name
 from secdaemon.pipeline.account.manifest_model import Compared, DatasetStats, Manifest
 from secdaemon.pipeline.account.markdown import document, listed, plain, table
@@ -119,7 +120,6 @@ def dataset_card(manifest: Manifest, model: Partner | None = None) -> str:
     """
     splits = manifest.stage2.dataset_stats.splits
     total = splits.train + splits.validation + splits.test
-    categories = sorted(manifest.examples_by_category.items(), key=lambda item: (-item[1], item[0]))
     files = ((name, file, getattr(splits, name)) for name, file in DATA_FILES.items())
     return document(
         _dataset_front_matter(total),
@@ -134,8 +134,7 @@ def dataset_card(manifest: Manifest, model: Partner | None = None) -> str:
         f"part of this data set; the model also saw {_replay(manifest)} of them, from "
         f"{listed(manifest.stage1.dataset_stats.sources)}."
         + _partner("The model trained on it", model),
-        "## Categories",
-        table(("Category", "Examples"), [(plain(n), str(c)) for n, c in categories]),
+        *contents(manifest),
         "## Columns",
         "`messages` is the conversation; `group` binds examples that must stay in one split; "
         "`weight` is how often the sampler draws the row relative to others; `metadata` says where "

@@ -94,6 +94,7 @@ def build_manifest(
         findings=parse.counts,
         findings_by_tool=parse.by_tool,
         examples_by_category=built.by_category,
+        examples_by_approach=built.by_approach,
         artifact=_artifact(job.origin),
         source=_source(job.origin),
         seeds=_seeds(job.settings.training.seed),

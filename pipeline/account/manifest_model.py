@@ -190,3 +190,5 @@ class Manifest(_Record, frozen=True):
     data_revisions: dict[str, str]
     settings: SettingsRecord
     libraries: dict[str, str]
+    examples_by_approach: dict[str, int] = {}
+    """How the answers came about; `advice` is none. Variants are not counted."""

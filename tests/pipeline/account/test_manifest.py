@@ -61,6 +61,7 @@ def field_paths(value: Any, where: tuple[str, ...] = ()) -> list[tuple[str, ...]
     open_ended = {
         "findings_by_tool",
         "examples_by_category",
+        "examples_by_approach",
         "seeds",
         "data_fingerprints",
         "data_revisions",
