@@ -6,9 +6,9 @@ from secdaemon.pipeline.account.manifest_model import Manifest
 from secdaemon.pipeline.account.markdown import plain, table
 
 _ANSWERS = (
-    "How each answer came about. A fix was checked before it was taken: it parses, changes what was "
-    "flagged, and the weakness is gone as far as anybody can tell. Advice shows no fixed code. Rows "
-    "with `augmented` in their metadata are others in other words, and not counted here."
+    "How each answer came about. A fix was checked before it was taken: it parses, changes what "
+    "was flagged, and the weakness is gone as far as anybody can tell. Advice shows no fixed code. "
+    "Rows with `augmented` in their metadata are others in other words, and not counted here."
 )
 
 
