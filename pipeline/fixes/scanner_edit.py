@@ -7,6 +7,7 @@ from secdaemon.pipeline.findings.model import Edit, Finding
 from secdaemon.pipeline.fixes.model import Fix, Flagged, TextEdit, edited
 from secdaemon.pipeline.fixes.parse_check import parses
 
+_USER = re.compile(r"^USER[ \t]+([A-Za-z_][\w-]*)[ \t]*$", re.MULTILINE)
 _REDACTED = re.compile(r"<secret:[a-z0-9-]+:\d{8}>|<email>")
 
 
@@ -27,7 +28,7 @@ def fixes_for(finding: Finding, flagged: Flagged) -> tuple[Fix, ...]:
         after = _edited(flagged.text, edits, finding.line - (flagged.line or 1))
     if after is None or "".join(after.split()) == "".join(flagged.text.split()):
         return ()
-    if parses(flagged.path, flagged.text, after) is False:
+    if parses(flagged.path, flagged.text, after) is False or _is_stranger(flagged.text, edits):
         return ()
     return (
         Fix(
@@ -38,6 +39,15 @@ def fixes_for(finding: Finding, flagged: Flagged) -> tuple[Fix, ...]:
             reason="",
         ),
     )
+
+
+def _is_stranger(text: str, edits: Sequence[Edit]) -> bool:
+    """Whether an image is to run as a user whom nothing in its file makes.
+
+    Semgrep's rules write `USER non-root` for a user that somebody is to make first.
+    """
+    named = {match[1] for edit in edits for match in _USER.finditer(edit.text)}
+    return any(not re.search(rf"(?<![\w-]){re.escape(name)}(?![\w-])", text) for name in named)
 
 
 def _is_whole_snippet(finding: Finding, edit: Edit) -> bool:

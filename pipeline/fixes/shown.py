@@ -19,6 +19,8 @@ _BY_INDENTATION = frozenset(("yaml",))
 """Languages in which a line means nothing without those that it stands under."""
 _SMALL_GAP = 2
 """As many lines are shown rather than a comment in their place."""
+_ALIAS = re.compile(r"(?:^|[\s,\[{])\*([\w-]+)")
+_ANCHOR = re.compile(r"(?:^|[\s,\[{])&([\w-]+)")
 _LITERAL = re.compile(r"""["'`]([^"'`\n]{6,})["'`]|[:=]\s*(\S{6,})""")
 
 _Row = tuple[int, str]
@@ -54,7 +56,8 @@ def excerpt(
     """Return the changed lines before and after, with the unit around them; all of a small file.
 
     Lines left out between two shown ones are a comment that says how many, the same on both sides.
-    Of YAML the keys that lines stand under are shown too, so that an excerpt is a document.
+    Of YAML the keys that lines stand under are shown too, and the anchors of the aliases on them,
+    so that an excerpt is a document.
     None where the fix does not fit what an example can show, or where what changes is hidden, or
     where a leaked value would be left beside its changed line.
 
@@ -71,12 +74,24 @@ def excerpt(
         old.pop()
     is_nested = language_of(fix.path) in _BY_INDENTATION and bool(reads(fix.path, fix.before))
     for wanted in _extents(len(old), hunks, unit):
-        lines = wanted | _keys_above(old, wanted) if is_nested else wanted
+        lines = wanted
+        if is_nested:
+            near = set(_without_gaps(wanted | _keys_above(old, wanted)))
+            lines = near | _anchors_of(old, near)
+            lines |= _keys_above(old, lines)
         shown = _rows(fix.path, old, hunks, _without_gaps(lines))
         if all(_fits(rows) for rows in shown) and (not is_nested or _is_read(fix.path, shown)):
             seen = unit if unit.lines and unit.lines <= lines else Unit()
             return _cleaned(shown, seen, secrets, leaks, first_line, hunks)
     return None
+
+
+def _anchors_of(old: list[str], lines: set[int]) -> set[int]:
+    """Return the lines with the anchors that aliases on some lines stand for."""
+    names = {name for line in lines for name in _ALIAS.findall(old[line - 1])}
+    if not names:
+        return set()
+    return {at for at, text in enumerate(old, 1) if not names.isdisjoint(_ANCHOR.findall(text))}
 
 
 def _keys_above(old: list[str], lines: set[int]) -> set[int]:

@@ -14,7 +14,7 @@ from secdaemon.pipeline.fixes.configuration.android_components import (
     open_components,
     read_manifest,
 )
-from secdaemon.pipeline.fixes.configuration.checked import checked
+from secdaemon.pipeline.fixes.configuration.guarded import guarded
 from secdaemon.pipeline.fixes.configuration.model import Kind, Mend, Repair, Weakness
 from secdaemon.pipeline.fixes.configuration.xml_text import drop_attribute, set_attribute
 from secdaemon.pipeline.fixes.model import edited
@@ -143,7 +143,7 @@ KIND = Kind(
         r"uses[_-]?cleartext|manifest_usescleartext|\bxml:S5332\b": "cleartext",
         r"manifest_test_only": "test-only",
     },
-    mends=checked(_weaknesses, _MENDS | dict.fromkeys(_SETTINGS, _set)),
+    mends=guarded(_weaknesses, _MENDS | dict.fromkeys(_SETTINGS, _set)),
     of_document=frozenset(_SETTINGS),
 )
 """Rules of Semgrep, mobsfscan, Android lint, CodeQL and SonarQube."""

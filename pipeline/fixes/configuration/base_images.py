@@ -23,6 +23,8 @@ class Base(msgspec.Struct, frozen=True, kw_only=True):
     """Whether it runs as such a user by default."""
     needs_root: bool = False
     """Whether its own start-up has to be root, and steps down by itself."""
+    runs_containers: bool = False
+    """Whether it starts containers of its own, for which it has to be privileged."""
 
 
 _DEBIAN = re.compile(
@@ -34,6 +36,9 @@ _NEEDS_ROOT = re.compile(
     r"caddy|cassandra|couchdb|docker|elasticsearch|haproxy|httpd|influxdb|kafka|mariadb|mongo|mysql"
     r"|nextcloud|nginx|postgres|rabbitmq|redis|registry|solr|sonarqube|tomcat|traefik|valkey|vault"
     r"|wordpress|zookeeper"
+)
+_RUNS_CONTAINERS = re.compile(
+    r"docker|(?:.*/)?(?:docker|podman|buildah)|moby/buildkit|kindest/node|rancher/(?:k3s|rancher)"
 )
 _PHP_SERVER = re.compile(r"apache|fpm")
 _UNPRIVILEGED = re.compile(
@@ -75,6 +80,7 @@ def base_of(image: str) -> Base:
         is_unprivileged=_UNPRIVILEGED.match(name) is not None,
         needs_root=_NEEDS_ROOT.fullmatch(name) is not None
         or (name == "php" and _PHP_SERVER.search(tag) is not None),
+        runs_containers=_RUNS_CONTAINERS.fullmatch(name) is not None or "dind" in plain,
     )
 
 

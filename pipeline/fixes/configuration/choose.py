@@ -100,12 +100,14 @@ def _check(kind: Kind, finding: Finding) -> str | None:
 def _targets(kind: Kind, check: str, flagged: Flagged) -> tuple[Weakness, ...]:
     """Return the weaknesses of a check that a finding is about.
 
-    Those on its lines; all of them where none is and it names the file alone, or its first line as
-    scanners do for a whole document, or where the check is of the document.
+    Those on its lines, else those under a heading that it names; all of them where none is and it
+    names the file alone, or its first line as scanners do for a whole document, or where the check
+    is of the document.
     """
     found = tuple(w for w in kind.weaknesses(flagged.text) if w.check == check)
     lines = flagged.lines
     here = tuple(w for w in found if w.line < lines.stop and lines.start <= w.end_line)
+    here = here or tuple(w for w in found if w.heading in lines)
     is_whole = lines.stop <= 2 or check in kind.of_document  # noqa: PLR2004 - line 1 only
     return here or (found if is_whole else ())
 

@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from functools import lru_cache
 
 from secdaemon.pipeline.fixes.configuration import documents
-from secdaemon.pipeline.fixes.configuration.checked import checked
 from secdaemon.pipeline.fixes.configuration.cloudformation_ingress import (
     OPEN,
     narrow,
@@ -17,6 +16,7 @@ from secdaemon.pipeline.fixes.configuration.cloudformation_template import (
     read_resources,
     truth,
 )
+from secdaemon.pipeline.fixes.configuration.guarded import guarded
 from secdaemon.pipeline.fixes.configuration.model import Kind, Mend, Repair, Weakness
 from secdaemon.pipeline.fixes.configuration.yaml_document import Node
 from secdaemon.pipeline.fixes.quote import inline
@@ -187,6 +187,7 @@ def _recognises(path: str, text: str) -> bool:
 
 _RULES = {
     r"customer.managed|\bAWS-0(027|132)\b": "customer-key",
+    r"CKV_AWS_31\b|auth token": "cache-token",
     r"CKV_AWS_(24|25|260)\b|\bAWS-0107\b|^W2\n|(exposed|open) to internet|security groups?.*exposed"
     r"|security group.*unrestricted|unrestricted security group|ingress.*(open|world)": OPEN,
     r"CKV_AWS_5[3-6]\b|\bAWS-00(86|87|91|93|94)\b|public access block|allows public (acl|policy)"
@@ -195,7 +196,7 @@ _RULES = {
     r"CKV_AWS_6[23]\b|\bAWS-0057\b|iam.*(full|admin)": "all-powerful-policy",
     **{setting.rules: setting.check for setting in SETTINGS},
 }
-"""The first rule is of a key that somebody has to make: not ours to choose."""
+"""The first two are of a key and a secret that somebody has to make: not ours to choose."""
 _MENDS: dict[str, Mend] = {
     OPEN: narrow,
     "public-access-block": _block_public_access,
@@ -208,7 +209,7 @@ KIND = Kind(
     recognises=_recognises,
     weaknesses=_weaknesses,
     rules=_RULES,
-    mends=checked(
+    mends=guarded(
         _weaknesses, _MENDS | dict.fromkeys((setting.check for setting in SETTINGS), _set)
     ),
 )

@@ -44,6 +44,11 @@ _DATABASE = re.compile(
     r"|rabbitmq|cassandra|couchdb|influxdb|mssql/server|etcd|zookeeper|clickhouse-server|timescaledb)"
     r"(?::.*)?"
 )
+_AGENT = re.compile(
+    r"node[-_]exporter|cadvisor|datadog|netdata|telegraf|falco|sysdig|newrelic|filebeat|metricbeat"
+    r"|promtail|fluent-?bit|wazuh|crowdsec|portainer/agent"
+)
+"""What is there to see the host."""
 _DATABASE_PORTS = frozenset(
     (1433, 2379, 3306, 5432, 5672, 5984, 6379, 8086, 9042, 9200, 9300, 11211, 15672, 27017)
 )
@@ -133,12 +138,18 @@ def _privileged(service: Node) -> Iterator[_At]:
 
 
 def _mend_privileged(text: str, service: Node, place: Place, key: str) -> tuple[Repair, ...]:
+    image = service.lookup("image")
+    if image is not None and base_of(image.value).runs_containers:
+        return ()
     reason = (
         "A privileged service has the host's devices and all capabilities, which is root on the"
         " host; a single device or capability that it needs goes under `devices` or `cap_add`."
     )
     where = (*place, "privileged")
-    return _repairs(remove(text, where) or put(text, where, value=False), reason)
+    # Without its own word a service has that of what it is made from.
+    is_own = service.entry("extends") is None and service.entry("<<") is None
+    after = remove(text, where) if is_own else None
+    return _repairs(after or put(text, where, value=False), reason)
 
 
 def _options(service: Node) -> tuple[str, ...]:
@@ -215,8 +226,16 @@ def _host(service: Node) -> Iterator[_At]:
 
 
 def _mend_host(text: str, service: Node, place: Place, key: str) -> tuple[Repair, ...]:
-    """Take the line away; of the network only where the ports to publish are named already."""
+    """Take the line away; of the network only where the ports to publish are named already.
+
+    An agent that watches the host is left alone, and so is what may have it from elsewhere too.
+    """
+    image = service.lookup("image")
+    if image is not None and _AGENT.search(image.value):
+        return ()
     if key == "network_mode" and service.get("ports") is None:
+        return ()
+    if service.entry("extends") is not None or service.entry("<<") is not None:
         return ()
     said = {
         "network_mode": "listen on the host's interfaces and reach services bound to its localhost",

@@ -203,7 +203,9 @@ def _mend_apk(file: Dockerfile, call: Call) -> Mended:
 
 def _leaves_cache(file: Dockerfile, call: Call) -> bool:
     said = call.run.said
-    is_clean = f"{call.name} clean all" in said or "/var/cache/" in said or "type=cache" in said
+    # Where there is dnf, yum is another name of it.
+    is_clean = any(f"{name} clean all" in said for name in _YUM)
+    is_clean = is_clean or "/var/cache/" in said or "type=cache" in said
     return _installs(call, _YUM) and not is_clean
 
 

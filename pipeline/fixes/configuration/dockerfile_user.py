@@ -23,11 +23,15 @@ _STARTS = ("ENTRYPOINT", "CMD")
 _BUILDS = frozenset(("ADD", "COPY", "ONBUILD", "RUN", "SHELL", "USER", "WORKDIR"))
 _NEEDS_ROOT = re.compile(
     r"\b(?:gosu|su-exec|setpriv|sudo|sshd|dockerd|containerd|crond?|supervisord|nginx|apache2?"
-    r"|httpd|apachectl|haproxy|openvpn|iptables|systemd|init|s6-svscan|runsvdir|mvnw?|gradlew?"
+    r"|httpd|apachectl|artisan|haproxy|passenger|puma|rails|unicorn|openvpn|iptables|systemd|init|s6-svscan|runsvdir|mvnw?|gradlew?"
     r"|migrate|collectstatic)\b|\b(?:cargo|go|dotnet|bundle) run\b"
     r"|\b(?:npm|pip|yarn|bundle) (?:ci|install)\b|run dev\b|\.sh\b|/init\b"
 )
 """Programs that are root to start with, or write where only root may."""
+_WRITTEN = re.compile(r"[/ ](?:cache|data|db|logs?|media|run|sessions|storage|tmp|uploads?)\b")
+_GIVEN = re.compile(r"\b(?:chown|chmod|chgrp|install)\b")
+_NOT_OURS = frozenset(("ONBUILD", "VOLUME"))
+"""What another build goes on with, and a directory that the user would have to own."""
 _NEW_USER = re.compile(r"^(?:adduser|useradd)$")
 _NAME = re.compile(r"[a-z_][a-z0-9_-]{0,31}")
 _PORT = re.compile(r"(\d{1,5})(?:/tcp)?", re.IGNORECASE)
@@ -64,7 +68,8 @@ def mend_user(text: str, weakness: Weakness) -> tuple[Repair, ...]:
     """Return the file with a user for the final stage; () where it may have to be root.
 
     That is a base image or a program that steps down from root by itself, a privileged port, a
-    volume that the user would have to own, a shell script whose needs are not seen.
+    volume or a directory for data that the user would have to own, a shell script whose needs are
+    not seen, an image that other builds go on with.
     """
     file = read_dockerfile(text)
     if file is None or _has_to_be_root(file):
@@ -74,7 +79,8 @@ def mend_user(text: str, weakness: Weakness) -> tuple[Repair, ...]:
     if known:
         said = (
             f"The container's process ran as root, which an escape from it would keep on the host;"
-            f" it now runs as {inline(known)}, which the image has already."
+            f" it now runs as {inline(known)}, which the image has already. Directories that it"
+            " writes to have to belong to that user."
         )
         return (Repair(after=_with_lines(file, f"USER {known}"), reason=said),)
     if not _starts(file):
@@ -159,13 +165,21 @@ def _has_to_be_root(file: Dockerfile) -> bool:
     if base.needs_root or base.family == "windows":
         return True
     inherited = [i for stage in file.chain for i in stage.instructions]
-    if any(i.keyword == "VOLUME" for i in inherited):
+    if any(i.keyword in _NOT_OURS for i in inherited) or _makes_what_it_writes(inherited):
         return True
     ports = [word for i in inherited if i.keyword == "EXPOSE" for word in i.said.split()]
     numbers = [int(match[1]) for word in ports if (match := _PORT.fullmatch(word))]
     if any(number < _PRIVILEGED_PORT for number in numbers):
         return True
     return any(_NEEDS_ROOT.search(_unquoted(i)) for i in inherited if i.keyword in _STARTS)
+
+
+def _makes_what_it_writes(instructions: list[Instruction]) -> bool:
+    """Whether a directory for files to come is made, and none is given to anybody."""
+    runs = [i.said for i in instructions if i.keyword == "RUN"]
+    made = (part.partition("mkdir") for run in runs for part in re.split("[;&|]", run))
+    is_made = any(found and _WRITTEN.search(rest) for _, found, rest in made)
+    return is_made and not any(map(_GIVEN.search, runs))
 
 
 def _unquoted(instruction: Instruction) -> str:

@@ -12,7 +12,7 @@ import msgspec
 from tree_sitter import Node
 
 from secdaemon.pipeline.evaluation import grammars
-from secdaemon.pipeline.fixes.configuration.checked import checked
+from secdaemon.pipeline.fixes.configuration.guarded import guarded
 from secdaemon.pipeline.fixes.configuration.model import Kind, Repair, Weakness
 from secdaemon.pipeline.fixes.configuration.places import Places
 from secdaemon.pipeline.fixes.model import TextEdit, edited
@@ -31,7 +31,8 @@ _DIGESTED = {"script": "src", "link": "href"}
 _KEEPS_OPENER = {"a": "href", "area": "href", "form": "action"}
 _TAGS = frozenset(name.encode() for name in (*_LOADED, *_KEEPS_OPENER))
 _GUARDS = frozenset(("noopener", "noreferrer", "opener"))
-_UNQUOTED = re.compile(r"<[A-Za-z][^<>]*?\s[\w:.@-]+=(\{\{[^{}<>\"']*\}\})(?=[\s/>])")
+_OPENING = re.compile(r"<[A-Za-z][^<>]*>")
+_UNQUOTED = re.compile(r"\s[\w:.@-]{1,80}=(\{\{[^{}<>\"']*\}\})(?=[\s/>])")
 _DJANGO = re.compile(r"\{%-?\s*(load|url|csrf_token|trans|translate|static)\b")
 _TOKEN = re.compile(r"csrf", re.IGNORECASE)
 
@@ -144,7 +145,8 @@ def _subject(tag: _Tag) -> str:
 
 def _unquoted(text: str) -> Iterator[tuple[Weakness, tuple[TextEdit, ...]]]:
     """Yield the variables of a template that are an attribute's value without quotes."""
-    for found in _UNQUOTED.finditer(text) if len(text) <= _MAX_CHARS else ():
+    tags = _OPENING.finditer(text) if len(text) <= _MAX_CHARS else ()
+    for found in (each for tag in tags for each in _UNQUOTED.finditer(text, *tag.span())):
         line = text.count("\n", 0, found.start(1)) + 1
         number = text.count(found[1], 0, found.end(1))
         weakness = Weakness(
@@ -246,6 +248,6 @@ KIND = Kind(
         r"unquoted-attribute": "unquoted-variable",
         r"mixed-content|plaintext-http|(form|action).*http\b|\bS5332\b": "plain-address",
     },
-    mends=checked(_weaknesses, dict.fromkeys(_REASONS, _mend)),
+    mends=guarded(_weaknesses, dict.fromkeys(_REASONS, _mend)),
 )
 """Rules of Semgrep, CodeQL and SonarQube."""

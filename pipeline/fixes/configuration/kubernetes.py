@@ -17,10 +17,21 @@ from secdaemon.pipeline.fixes.configuration.pod_edits import (
     set_in_pod,
     with_scratch,
 )
+from secdaemon.pipeline.fixes.configuration.pod_settings import (
+    HOST_IPC,
+    HOST_NETWORK,
+    HOST_PID,
+    POD_CONTEXT,
+    REFUSED,
+    ROOT_REASON,
+    SOCKET,
+    TOKEN,
+    UID,
+    find_in_pod,
+    mend_pod,
+)
 from secdaemon.pipeline.fixes.configuration.pods import SECURITY, Container, Pod, read_pods
-from secdaemon.pipeline.fixes.configuration.yaml_document import Node
 from secdaemon.pipeline.fixes.configuration.yaml_edit import Value, append, put
-from secdaemon.pipeline.fixes.quote import inline
 
 PRIVILEGED = "privileged"
 ESCALATION = "privilege-escalation"
@@ -29,25 +40,14 @@ READ_ONLY = "writable-root"
 NON_ROOT = "root-container"
 HIGH_UID = "low-uid"
 SECCOMP = "seccomp"
-HOST = "host-namespace"
-TOKEN = "service-account-token"  # noqa: S105 - the name of a check
 CONTEXT = "no-security-context"
-SOCKET = "docker-socket"
 
-_UID = 10_001
-_NEEDLESS = ("hostNetwork", "hostPID", "hostIPC")
-_PRIVILEGED_PORT = 1024
 _RESTRICTED: dict[str, Value] = {
     "allowPrivilegeEscalation": False,
     "capabilities": {"drop": ["ALL"]},
     "runAsNonRoot": True,
     "seccompProfile": {"type": "RuntimeDefault"},
 }
-_REFUSED = "The kubelet then refuses to start the container as root"
-_ROOT_REASON = (
-    f"{_REFUSED}; its image has to name a user by number (`USER 10001`), or the manifest a"
-    " `runAsUser`."
-)
 
 
 class _Rule(msgspec.Struct, frozen=True):
@@ -74,27 +74,18 @@ def weaknesses(text: str) -> tuple[Weakness, ...]:
 
 
 def _of_pod(pod: Pod) -> Iterator[Weakness]:
-    for key in _NEEDLESS:
-        node = pod.node.lookup(key)
-        if node is not None and node.is_true:
-            yield _weakness(HOST, f"{pod.name}.{key}", node, 0.8)
-    mounted = pod.node.lookup("automountServiceAccountToken")
-    if mounted is None or not mounted.is_false:
-        yield _weakness(TOKEN, f"{pod.name}.automountServiceAccountToken", pod.document, 0.2)
-    volumes = pod.node.get("volumes")
-    for at, volume in enumerate(volumes.items if volumes is not None else ()):
-        path = volume.get("hostPath", "path")
-        if path is not None and path.value.rstrip("/").endswith("docker.sock"):
-            yield _weakness(SOCKET, f"{pod.name}.volumes.{at}", path, 0.9)
+    yield from find_in_pod(pod)
     for container in pod.containers:
         for rule in _RULES:
             if rule.is_weak(pod, container):
-                where = f"{pod.name}.{container.name}"
-                yield _weakness(rule.check, where, container.node, rule.weight)
-
-
-def _weakness(check: str, where: str, node: Node, weight: float) -> Weakness:
-    return Weakness(check=check, where=where, line=node.line, end_line=node.end_line, weight=weight)
+                yield Weakness(
+                    check=rule.check,
+                    where=f"{pod.name}.{container.name}",
+                    line=container.node.line,
+                    end_line=container.node.end_line,
+                    heading=pod.line,
+                    weight=rule.weight,
+                )
 
 
 def _mend_container(text: str, weakness: Weakness) -> tuple[Repair, ...]:
@@ -109,54 +100,25 @@ def _mend_container(text: str, weakness: Weakness) -> tuple[Repair, ...]:
     return ()
 
 
-def _mend_pod(text: str, weakness: Weakness) -> tuple[Repair, ...]:
-    manifests = read_pods(text)
-    for pod in manifests.pods if manifests is not None else ():
-        name, _, key = weakness.where.rpartition(".")
-        if pod.name == name:
-            return _mend_token(text, pod) if weakness.check == TOKEN else _mend_host(text, pod, key)
-    return ()
-
-
-def _mend_token(text: str, pod: Pod) -> tuple[Repair, ...]:
-    """Mount no token where no account is chosen; who chooses one means to ask the API."""
-    account = pod.node.lookup("serviceAccountName") or pod.node.lookup("serviceAccount")
-    if account is not None and account.value not in {"", "default"}:
-        return ()
-    place = (*pod.place, "automountServiceAccountToken")
-    reason = (
-        "The pod uses the default service account and so has no need of the Kubernetes API; without"
-        " its token, code that runs in a container cannot speak to the API in the account's name."
-    )
-    return _repairs(put(text, place, value=False, before=("containers",)), reason)
-
-
-def _mend_host(text: str, pod: Pod, key: str) -> tuple[Repair, ...]:
-    """Leave the node's namespace; a daemon set is there to see the node, and is left alone."""
-    if pod.kind == "DaemonSet":
-        return ()
-    seen = {
-        "hostNetwork": "listen on the node's interfaces and reach services bound to its localhost",
-        "hostPID": "see and signal every process of the node",
-        "hostIPC": "read shared memory of the node's processes",
-    }.get(key)
-    after = put(text, (*pod.place, key), value=False)
-    return _repairs(
-        after, f"With {inline(key)} the containers could {seen}; now only the pod's own."
-    )
-
-
 def _is_privileged(pod: Pod, container: Container) -> bool:
-    node = container.setting("privileged")
-    return node is not None and node.is_true
+    return container.is_privileged
 
 
 def _mend_privileged(text: str, pod: Pod, container: Container) -> tuple[Repair, ...]:
+    """Take the privileges of what neither starts containers nor mounts for the node."""
+    if container.base.runs_containers or _mounts_for_node(container):
+        return ()
     reason = (
         "A privileged container has the node's devices and all capabilities, which is root on the"
         " node; a single capability that it needs can be added by name."
     )
     return _repairs(set_in_container(text, container, ("privileged",), value=False), reason)
+
+
+def _mounts_for_node(container: Container) -> bool:
+    mounts = container.node.get("volumeMounts")
+    said = (item.get("mountPropagation") for item in (mounts.items if mounts is not None else ()))
+    return any(node is not None and node.value == "Bidirectional" for node in said)
 
 
 def _may_escalate(pod: Pod, container: Container) -> bool:
@@ -165,7 +127,7 @@ def _may_escalate(pod: Pod, container: Container) -> bool:
 
 
 def _mend_escalation(text: str, pod: Pod, container: Container) -> tuple[Repair, ...]:
-    if _is_privileged(pod, container) or "SYS_ADMIN" in _listed(container, "add"):
+    if container.is_privileged or "SYS_ADMIN" in _listed(container, "add"):
         # The API server refuses the two together.
         return ()
     reason = (
@@ -187,7 +149,8 @@ def _listed(container: Container, key: str) -> tuple[str, ...]:
 
 
 def _mend_capabilities(text: str, pod: Pod, container: Container) -> tuple[Repair, ...]:
-    if not _can_be_limited(pod, container):
+    if container.is_privileged or not _can_be_limited(pod, container):
+        # What is privileged has them all, whatever it drops.
         return ()
     place = (*container.place, SECURITY, "capabilities")
     dropped = container.node.get(SECURITY, "capabilities", "drop")
@@ -196,17 +159,9 @@ def _mend_capabilities(text: str, pod: Pod, container: Container) -> tuple[Repai
     else:
         after = set_in_container(text, container, ("capabilities", "drop"), value=["ALL"])
     more = ""
-    ports = container.node.get("ports")
-    low = [
-        port.value
-        for item in (ports.items if ports is not None else ())
-        if (port := item.get("containerPort")) is not None
-        and port.value.isdecimal()
-        and int(port.value) < _PRIVILEGED_PORT
-    ]
-    if low and not container.setting("capabilities", "add"):
+    if container.low_ports and not container.setting("capabilities", "add"):
         after = after and put(after, (*place, "add"), ["NET_BIND_SERVICE"])
-        more = f" `NET_BIND_SERVICE` stays, for port {inline(low[0])}."
+        more = f" `NET_BIND_SERVICE` stays, for port {container.low_ports[0]}."
     reason = (
         "The container keeps none of the runtime's default capabilities, such as raw sockets and"
         f" changing owners of files; what it really needs is added by name.{more}"
@@ -243,6 +198,14 @@ def _mend_writable(text: str, pod: Pod, container: Container) -> tuple[Repair, .
     return tuple(found)
 
 
+def _has_to_be_root(container: Container) -> bool:
+    """Whether its image, its command or a port asks for root; no capability opens a port to others.
+
+    Those that are added to a container reach a process of another user by its file alone.
+    """
+    return container.is_root_needed or bool(container.low_ports)
+
+
 def _may_be_root(pod: Pod, container: Container) -> bool:
     said = container.setting("runAsNonRoot") or pod.setting("runAsNonRoot")
     uid = container.setting("runAsUser") or pod.setting("runAsUser")
@@ -252,39 +215,44 @@ def _may_be_root(pod: Pod, container: Container) -> bool:
 
 def _mend_root(text: str, pod: Pod, container: Container) -> tuple[Repair, ...]:
     uid = container.setting("runAsUser") or pod.setting("runAsUser")
-    if container.is_root_needed or uid is not None:
+    if _has_to_be_root(container) or uid is not None:
         return ()
     own = set_in_container(text, container, ("runAsNonRoot",), value=True)
-    if _is_root_by_default(container):
-        own = own and set_in_container(own, container, ("runAsUser",), value=_UID)
-        return _repairs(
-            own, f"{_REFUSED}, and runs it as user {_UID} instead.", "for the container"
-        )
-    found = [*_repairs(own, _ROOT_REASON, "for the container")]
-    others = any(o.is_root_needed or _is_root_by_default(o) for o in pod.containers)
-    if not others and container.setting("runAsNonRoot") is None:
-        whole = set_in_pod(text, pod, ("runAsNonRoot",), value=True)
-        found += _repairs(whole, _ROOT_REASON, "for the pod")
-    return tuple(found)
+    reason = ROOT_REASON
+    if container.is_root_by_default:
+        own = own and set_in_container(own, container, ("runAsUser",), value=UID)
+        reason = f"{REFUSED}, and runs it as user {UID} instead."
+    return (
+        *_repairs(own, reason, "for the container"),
+        *_repairs(_non_root_pod(text, pod, container), reason, "for the pod"),
+    )
 
 
-def _is_root_by_default(container: Container) -> bool:
-    """Whether the image is a public one that names no other user."""
-    return container.base.family != "unknown" and not container.base.is_unprivileged
+def _non_root_pod(text: str, pod: Pod, container: Container) -> str | None:
+    """Return the text with a pod none of whose containers is root; None where they are unlike."""
+    is_alike = len({each.is_root_by_default for each in pod.containers}) == 1
+    if not is_alike or any(map(_has_to_be_root, pod.containers)):
+        return None
+    if container.setting("runAsNonRoot") is not None:
+        return None
+    after = set_in_pod(text, pod, ("runAsNonRoot",), value=True)
+    if container.is_root_by_default:
+        after = after and set_in_pod(after, pod, ("runAsUser",), value=UID)
+    return after
 
 
 def _has_low_uid(pod: Pod, container: Container) -> bool:
     uid = container.setting("runAsUser") or pod.setting("runAsUser")
-    return uid is None or not uid.value.isdecimal() or int(uid.value) < _UID - 1
+    return uid is None or not uid.value.isdecimal() or int(uid.value) < UID - 1
 
 
 def _mend_uid(text: str, pod: Pod, container: Container) -> tuple[Repair, ...]:
     """Give a number where none is given; one that is has its owner's files."""
-    if container.is_root_needed or container.setting("runAsUser") or pod.setting("runAsUser"):
+    if _has_to_be_root(container) or container.setting("runAsUser") or pod.setting("runAsUser"):
         return ()
-    after = set_in_container(text, container, ("runAsUser",), value=_UID)
+    after = set_in_container(text, container, ("runAsUser",), value=UID)
     reason = (
-        f"The processes run as user {_UID}, which is neither root nor a user of the node, so that"
+        f"The processes run as user {UID}, which is neither root nor a user of the node, so that"
         " files of the node are not theirs. What they write has to go where that user may."
     )
     return _repairs(after, reason)
@@ -301,8 +269,14 @@ def _mend_seccomp(text: str, pod: Pod, container: Container) -> tuple[Repair, ..
         " that escapes from them have used."
     )
     keys, value = ("seccompProfile", "type"), "RuntimeDefault"
-    if container.setting("seccompProfile") is not None or _is_privileged(pod, container):
+    if container.is_privileged:
+        # It is unconfined, whatever its profile.
+        return ()
+    if container.setting("seccompProfile") is not None:
         return _repairs(set_in_container(text, container, keys, value=value), reason)
+    if pod.setting("seccompProfile") is not None or pod.kind == "CronJob":
+        # Checkov looks for a cron job's in no other place.
+        return _repairs(set_in_pod(text, pod, keys, value=value), reason)
     whole = _repairs(set_in_pod(text, pod, keys, value=value), reason, "for the pod")
     own = _repairs(
         set_in_container(text, container, keys, value=value), reason, "for the container"
@@ -315,15 +289,15 @@ def _has_no_context(pod: Pod, container: Container) -> bool:
 
 
 def _mend_context(text: str, pod: Pod, container: Container) -> tuple[Repair, ...]:
-    if container.is_root_needed:
+    if _has_to_be_root(container):
         return ()
-    is_root = _is_root_by_default(container) and pod.setting("runAsUser") is None
-    user: dict[str, Value] = {"runAsUser": _UID} if is_root else {}
+    is_root = container.is_root_by_default and pod.setting("runAsUser") is None
+    user: dict[str, Value] = {"runAsUser": UID} if is_root else {}
     limits = {**_RESTRICTED, **user}
     after = put(text, (*container.place, SECURITY), limits, after=("image", "name"))
     reason = (
         "The container gets the limits of Kubernetes' `restricted` profile: no further privileges,"
-        f" no capabilities, the default system calls, no root. {'' if is_root else _ROOT_REASON}"
+        f" no capabilities, the default system calls, no root. {'' if is_root else ROOT_REASON}"
     ).rstrip()
     return _repairs(after, reason)
 
@@ -358,10 +332,12 @@ KIND = Kind(
         r"CKV_K8S_(?:6|23)\b|KSV-?0*12\b|run-as-non-root|Running As Root": NON_ROOT,
         r"CKV_K8S_40\b|KSV-?0*20\b|Running With Low UID|runAsUser": HIGH_UID,
         r"CKV_K8S_31\b|KSV-?0*(?:30|104)\b|seccomp": SECCOMP,
-        r"CKV_K8S_(?:17|18|19)\b|KSV-?0*(?:8|9|10)\b|host(?:network|pid|ipc)": HOST,
-        r"Shared Host|hostnetwork-pod|hostpid-pod|hostipc-pod": HOST,
+        r"CKV_K8S_17\b|KSV-?0*10\b|host[ -]?pid|Shared Host PID": HOST_PID,
+        r"CKV_K8S_18\b|KSV-?0*8\b|host[ -]?ipc|Shared Host IPC": HOST_IPC,
+        r"CKV_K8S_19\b|KSV-?0*9\b|host[ -]?network|Shared Host Network": HOST_NETWORK,
         r"CKV_K8S_38\b|KSV-?0*36\b|automount|Service Account Token": TOKEN,
-        r"CKV_K8S_(?:29|30)\b|KSV-?0*118\b|no-securitycontext|security context": CONTEXT,
+        r"CKV_K8S_29\b": POD_CONTEXT,
+        r"CKV_K8S_30\b|KSV-?0*118\b|no-securitycontext|security context": CONTEXT,
         r"CKV_K8S_27\b|KSV-?0*6\b|docker-?sock|Docker Daemon Socket": SOCKET,
     },
     mends=guarded(
@@ -371,12 +347,15 @@ KIND = Kind(
             CONTEXT: _mend_container,
             ESCALATION: _mend_container,
             HIGH_UID: _mend_container,
-            HOST: _mend_pod,
+            HOST_IPC: mend_pod,
+            HOST_NETWORK: mend_pod,
+            HOST_PID: mend_pod,
             NON_ROOT: _mend_container,
+            POD_CONTEXT: mend_pod,
             PRIVILEGED: _mend_container,
             READ_ONLY: _mend_container,
             SECCOMP: _mend_container,
-            TOKEN: _mend_pod,
+            TOKEN: mend_pod,
         },
     ),
 )

@@ -17,6 +17,8 @@ class Weakness(msgspec.Struct, frozen=True, kw_only=True):
     """The first line that it stands on, 1-based: of what is wrong, else of what lacks something."""
     end_line: int
     """The last line of it."""
+    heading: int = 0
+    """A line above it that scanners name in place of its own, such as that of `spec:`; 0: none."""
     weight: float = 1.0
     """How bad it is, 0 to 1."""
 

@@ -5,9 +5,9 @@ https://developer.android.com/privacy-and-security/security-config
 
 import ipaddress
 from collections.abc import Iterator
-from functools import lru_cache
+from functools import lru_cache, partial
 
-from secdaemon.pipeline.fixes.configuration.checked import checked
+from secdaemon.pipeline.fixes.configuration.guarded import guarded
 from secdaemon.pipeline.fixes.configuration.model import Kind, Repair, Weakness
 from secdaemon.pipeline.fixes.configuration.xml_text import (
     Element,
@@ -15,9 +15,10 @@ from secdaemon.pipeline.fixes.configuration.xml_text import (
     drop_attribute,
     drop_element,
     read_xml,
+    repaired,
     set_attribute,
 )
-from secdaemon.pipeline.fixes.model import TextEdit, edited
+from secdaemon.pipeline.fixes.model import TextEdit
 from secdaemon.pipeline.fixes.quote import inline
 
 _ROOT = "network-security-config"
@@ -171,14 +172,7 @@ def _keep_pins(text: str, weakness: Weakness) -> tuple[Repair, ...]:
     )
 
 
-def _repaired(
-    text: str, edits: tuple[TextEdit, ...], reason: str, choice: str = ""
-) -> tuple[Repair, ...]:
-    after = edited(text, edits)
-    if not edits or after is None or _read(after) is None:
-        return ()
-    return (Repair(after=after, reason=reason, choice=choice),)
-
+_repaired = partial(repaired, _read)
 
 KIND = Kind(
     name="Android network security configuration",
@@ -191,7 +185,7 @@ KIND = Kind(
         r"config_cleartext|nsc-allows-plaintext|InsecureBaseConfiguration|\bxml:S5332\b"
         r"|network-security-config.*cleartext": "cleartext",
     },
-    mends=checked(
+    mends=guarded(
         _weaknesses,
         {
             "cleartext": _refuse_cleartext,

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from functools import lru_cache
 
 from secdaemon.pipeline.fixes.configuration import documents
-from secdaemon.pipeline.fixes.configuration.checked import checked
 from secdaemon.pipeline.fixes.configuration.documents import ROOT
+from secdaemon.pipeline.fixes.configuration.guarded import guarded
 from secdaemon.pipeline.fixes.configuration.model import Kind, Repair, Weakness
 from secdaemon.pipeline.fixes.configuration.openapi_document import (
     Description,
@@ -243,7 +243,7 @@ KIND = Kind(
         r"CKV_OPENAPI_(8|10|11)\b|password flow": "password-flow",
         r"no-api-keys-in-url|api key.*query": "key-in-address",
     },
-    mends=checked(
+    mends=guarded(
         _weaknesses,
         {
             "global-security": _protect_all,

@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from functools import lru_cache
 
 from secdaemon.pipeline.fixes.configuration import documents, json_text
-from secdaemon.pipeline.fixes.configuration.checked import checked
 from secdaemon.pipeline.fixes.configuration.documents import ROOT
+from secdaemon.pipeline.fixes.configuration.guarded import guarded
 from secdaemon.pipeline.fixes.configuration.model import Kind, Repair, Weakness
 from secdaemon.pipeline.fixes.configuration.yaml_document import Node
 from secdaemon.pipeline.fixes.configuration.yaml_edit import Place
@@ -146,6 +146,6 @@ KIND = Kind(
         r"|git.?protocol": "plain-source",
         r"package-dependencies-check|unpinned|wildcard|loose.?version": "open-range",
     },
-    mends=checked(_weaknesses, {"open-range": _narrow, "plain-source": _encrypt}),
+    mends=guarded(_weaknesses, {"open-range": _narrow, "plain-source": _encrypt}),
 )
 """Rules of Semgrep (`json.npm.security`) and, by their words, of others."""

@@ -30,6 +30,7 @@ _AS_ROOT = re.compile(
     r"|sysctl|useradd|yum)(?![\w-])"
 )
 _LISTS = ("containers", "initContainers")
+_PRIVILEGED_PORT = 1024
 SECURITY = "securityContext"
 
 
@@ -51,6 +52,25 @@ class Container(msgspec.Struct, frozen=True):
         return base_of(image.value if image is not None else "")
 
     @property
+    def low_ports(self) -> tuple[int, ...]:
+        """The ports that it listens on and that only root may open on many nodes."""
+        ports = self.node.get("ports")
+        given = (item.get("containerPort") for item in (ports.items if ports is not None else ()))
+        numbers = (int(port.value) for port in given if port is not None and port.value.isdecimal())
+        return tuple(number for number in numbers if number < _PRIVILEGED_PORT)
+
+    @property
+    def is_root_by_default(self) -> bool:
+        """Whether its image is a public one that names no other user."""
+        return self.base.family != "unknown" and not self.base.is_unprivileged
+
+    @property
+    def is_privileged(self) -> bool:
+        """Whether it has all of the node's devices and capabilities."""
+        node = self.setting("privileged")
+        return node is not None and node.is_true
+
+    @property
     def is_root_needed(self) -> bool:
         """Whether its image or its command is made to be root."""
         said = (self.node.get(key) for key in ("command", "args"))
@@ -66,6 +86,8 @@ class Pod(msgspec.Struct, frozen=True):
     kind: str
     node: Node
     place: Place
+    line: int
+    """Of the key `spec` that it stands under, which scanners name for all of its containers."""
     document: Node
     """The root of the document that it is in."""
     containers: tuple[Container, ...]
@@ -107,8 +129,12 @@ def _pods(document: Document) -> Iterator[Pod]:
         names = (root.get("metadata", "namespace"), root.get("metadata", "name"))
         name = "/".join((kind.value, *(n.value for n in names if n is not None)))
         containers = tuple(_containers(node, place))
-        if containers:
-            yield Pod(name, kind.value, node, place, root, containers)
+        # Without an image it is a patch of a pod that stands elsewhere: what it lacks is there.
+        if containers and all(each.node.entry("image") for each in containers):
+            above = node_at(document, place[:-1])
+            entry = above.entry(place[-1]) if above is not None else None
+            line = entry[0].line if entry else node.line
+            yield Pod(name, kind.value, node, place, line, root, containers)
 
 
 def _containers(pod: Node, place: Place) -> Iterator[Container]:

@@ -17,25 +17,40 @@ _MARK = MARK.partition("{")[0]
 
 _READS_TEXT = frozenset(
     (
+        ".",
         "awk",
         "envsubst",
         "eval",
+        "gmake",
         "jq",
+        "just",
+        "let",
+        "m4",
+        "make",
         "mysql",
+        "ninja",
+        "parallel",
         "psql",
         "sed",
+        "source",
         "sqlite3",
         "ssh",
+        "su",
         "trap",
         "xargs",
         "yq",
     )
 )
 """Programs to which an argument is a program too."""
+_WRAPPERS = frozenset(("command", "env", "exec", "nice", "nohup", "sudo", "time", "timeout"))
+"""Programs that run the one that stands behind them."""
 _INTERPRETERS = frozenset(
     ("bash", "dash", "ksh", "node", "perl", "php", "pwsh", "python", "python3", "ruby", "sh", "zsh")
 )
 _TAKES_TEXT = re.compile(r"-\w*[cepr]|--eval|--print|--command|-")
+_SETS_ENVIRONMENT = re.compile(rb"\bGITHUB_(?:ENV|PATH)\b")
+_COUNTED = re.compile(rb"^\w+(?:\s+-\w+)*?\s+-\w*i")
+_COUNTS = frozenset((b"-eq", b"-ge", b"-gt", b"-le", b"-lt", b"-ne"))
 _NOT_TEXT = frozenset(
     ("ansi_c_string", "arithmetic_expansion", "command_name", "expansion", "for_statement", "regex")
 )
@@ -101,16 +116,33 @@ def _is_literal(body: SyntaxNode) -> bool:
 
 
 def _runs_text(node: SyntaxNode) -> bool:
-    """Whether a command, or one that is fed by it, takes an argument or its input as a program."""
+    """Whether a command, or one that is fed by it, takes an argument or its input as a program.
+
+    So does the runner with the lines of the file that sets the environment of later steps.
+    """
+    text = node.text or b""
+    if node.type in {"binary_expression", "declaration_command"}:
+        return _evaluates(node, text)
     if node.type in {"redirected_statement", "pipeline"}:
-        return any(_runs_text(child) or _is_interpreter(child) for child in node.named_children)
-    if node.type != "command":
-        return False
-    words = _words(node)
-    if words and words[0] in _READS_TEXT:
-        return True
+        return _SETS_ENVIRONMENT.search(text) is not None or any(
+            _runs_text(child) or _is_interpreter(child) for child in node.named_children
+        )
+    return node.type == "command" and _is_program(_words(node))
+
+
+def _evaluates(node: SyntaxNode, text: bytes) -> bool:
+    """Whether what stands there is a number, in which the shell runs the commands of an index."""
+    if node.type == "declaration_command":
+        return _COUNTED.search(text) is not None
+    return any(child.type == "test_operator" and child.text in _COUNTS for child in node.children)
+
+
+def _is_program(words: list[str]) -> bool:
+    first = words if words and words[0] in _WRAPPERS else words[:1]
     at = next((i for i, word in enumerate(words) if word in _INTERPRETERS), None)
-    return at is not None and any(_TAKES_TEXT.fullmatch(word) for word in words[at + 1 :])
+    return not _READS_TEXT.isdisjoint(first) or (
+        at is not None and any(_TAKES_TEXT.fullmatch(word) for word in words[at + 1 :])
+    )
 
 
 def _is_interpreter(node: SyntaxNode) -> bool:

@@ -9,7 +9,7 @@ from functools import lru_cache
 
 import msgspec
 
-from secdaemon.pipeline.fixes.configuration.checked import checked
+from secdaemon.pipeline.fixes.configuration.guarded import guarded
 from secdaemon.pipeline.fixes.configuration.model import Kind, Repair, Weakness
 from secdaemon.pipeline.fixes.configuration.yaml_document import Node, read_yaml
 from secdaemon.pipeline.fixes.configuration.yaml_edit import Place, remove, rewrite
@@ -104,11 +104,13 @@ def _is_properties(text: str) -> bool:
 def _of_properties(text: str) -> Iterator[_Entry]:
     if len(text) > _MAX_CHARS or "\\\n" in text:
         return
+    line, at = 1, 0
     for found in _LINE.finditer(text):
+        line, at = line + text.count("\n", at, found.start("key")), found.start("key")
         yield _Entry(
             key=_plain(found["key"]),
             value=found["value"],
-            line=text.count("\n", 0, found.start("key")) + 1,
+            line=line,
             start=found.start("value"),
             end=found.end("value"),
         )
@@ -229,7 +231,7 @@ KIND = Kind(
         r"http-?_?only": "cookie-http-only",
         r"(cookie|session).*secure|insecure.*cookie": "cookie-secure",
     },
-    mends=checked(
+    mends=guarded(
         _weaknesses, {"actuator-exposed": _hide, **dict.fromkeys(_CHECKS.values(), _set)}
     ),
 )

@@ -7,17 +7,18 @@ into an older descriptor.
 
 import re
 from collections.abc import Iterator
-from functools import lru_cache
+from functools import lru_cache, partial
 
-from secdaemon.pipeline.fixes.configuration.checked import checked
+from secdaemon.pipeline.fixes.configuration.guarded import guarded
 from secdaemon.pipeline.fixes.configuration.model import Kind, Repair, Weakness
 from secdaemon.pipeline.fixes.configuration.xml_text import (
     Element,
     add_child,
     drop_element,
     read_xml,
+    repaired,
 )
-from secdaemon.pipeline.fixes.model import TextEdit, edited
+from secdaemon.pipeline.fixes.model import TextEdit
 from secdaemon.pipeline.fixes.quote import inline
 
 _COOKIE_ORDER = ("name", "domain", "path", "comment", "http-only", "secure", "attribute", "max-age")
@@ -246,14 +247,7 @@ def _replaced(element: Element, value: str) -> TextEdit:
     return TextEdit(element.tag_end, element.close, value)
 
 
-def _repaired(
-    text: str, edits: tuple[TextEdit, ...], reason: str, choice: str = ""
-) -> tuple[Repair, ...]:
-    after = edited(text, edits)
-    if not edits or after is None or _read(after) is None:
-        return ()
-    return (Repair(after=after, reason=reason, choice=choice),)
-
+_repaired = partial(repaired, _read)
 
 KIND = Kind(
     name="web.xml",
@@ -268,7 +262,7 @@ KIND = Kind(
         r"uncovered|http-?_?method|verb-?_?tamper": "uncovered-methods",
         r"transport-?_?guarantee|user-?_?data-?_?constraint|cleartext|\bS5332\b": "plain-transport",
     },
-    mends=checked(
+    mends=guarded(
         _weaknesses,
         {
             **dict.fromkeys(_FLAGS, _set_flag),

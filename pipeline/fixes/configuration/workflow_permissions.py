@@ -8,6 +8,8 @@ workflow and each job its own.
 
 from collections.abc import Mapping
 
+import msgspec
+
 from secdaemon.pipeline.fixes.configuration.action_permissions import Permissions, merged
 from secdaemon.pipeline.fixes.configuration.model import Repair, Weakness
 from secdaemon.pipeline.fixes.configuration.workflow import Job, Workflow, need_of, read_workflow
@@ -22,6 +24,8 @@ _WHERE = "permissions"
 _ABOVE_JOBS = ("env", "defaults", "concurrency", "jobs")
 _APART = "a compromised action in one job cannot use another's"
 _MAX_NAMED = 3
+_MAX_JOBS = 24
+"""That get a block of their own; more is no change that anybody reads."""
 _Needs = dict[str, Permissions]
 
 
@@ -51,7 +55,7 @@ def find_permissions(workflow: Workflow) -> tuple[Weakness, ...]:
 def mend_permissions(text: str, weakness: Weakness) -> tuple[Repair, ...]:
     """Return the workflow with what its jobs need; () where that cannot be told of one of them."""
     workflow = read_workflow(text)
-    if workflow is None:
+    if workflow is None or len(_bare(workflow)) > _MAX_JOBS:
         return ()
     if weakness.where != _WHERE:
         return _mend_job(text, workflow, weakness)
@@ -69,8 +73,11 @@ def mend_permissions(text: str, weakness: Weakness) -> tuple[Repair, ...]:
         guessed += need.guessed
     note = _note(tuple(dict.fromkeys(guessed)))
     why = _why(top, needs)
-    repairs = (_for_workflow(text, needs, why, note), _for_each_job(text, needs, note))
-    return tuple(repair for repair in repairs if repair is not None)
+    whole, each = _for_workflow(text, needs, why, note), _for_each_job(text, needs, note)
+    if whole is not None and each is not None and whole.after == each.after:
+        # Where only what writes needs anything, the two are one.
+        return (msgspec.structs.replace(each, choice=""),)
+    return tuple(repair for repair in (whole, each) if repair is not None)
 
 
 def _mend_job(text: str, workflow: Workflow, weakness: Weakness) -> tuple[Repair, ...]:

@@ -89,7 +89,7 @@ def mend_injection(text: str, weakness: Weakness) -> tuple[Repair, ...]:
     job, step = at
     script = _script(step)
     code = _code(workflow, job, step)
-    if script is None or code is None or script.anchor:
+    if script is None or code is None or script.anchor or _reads_outside(workflow, at, script):
         return ()
     outside = _outside(script.value)
     names = _names(step, outside)
@@ -107,6 +107,7 @@ def mend_injection(text: str, weakness: Weakness) -> tuple[Repair, ...]:
     return (Repair(after=after, reason=_reason(names, outside, code)),)
 
 
+_ENV = re.compile(r"\benv\.(\w+)")
 _ENV_AFTER = ("name", "id", "if", "uses")
 
 
@@ -140,6 +141,15 @@ def _outside(script: str) -> tuple[tuple[str, str], ...]:
         if names and ("&&" in expression or not _COMPARES.search(expression)):
             found.setdefault(expression, names[0])
     return tuple(found.items())
+
+
+def _reads_outside(workflow: Workflow, at: tuple[Job, Step], script: Node) -> bool:
+    """Whether an outsider's text comes into a script by a variable that is pasted into it."""
+    job, step = at
+    names = {name for each in _EXPRESSION.findall(script.value) for name in _ENV.findall(each)}
+    holders = (workflow.root, job.node, step.node)
+    values = (holder.get("env", name) for holder in holders for name in sorted(names))
+    return any(value is not None and _outside(value.value) for value in values)
 
 
 def _step_at(workflow: Workflow, where: str) -> tuple[Job, Step] | None:

@@ -140,7 +140,8 @@ def _step_at(text: str, where: str) -> tuple[Job, Step] | None:
 def _mend_credentials(text: str, weakness: Weakness) -> tuple[Repair, ...]:
     """Tell checkout not to leave the token behind, where no step of the job asks the remote."""
     at = _step_at(text, weakness.where)
-    if at is None or any(_uses_remote(step) for step in at[0].steps):
+    # A composite action leaves it to the steps of whoever uses the action.
+    if at is None or not at[0].name or any(_uses_remote(step) for step in at[0].steps):
         return ()
     after = put(text, (*at[1].place, "with", "persist-credentials"), value=False)
     if after is None:

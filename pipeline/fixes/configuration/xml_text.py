@@ -5,15 +5,16 @@ attributes are declared) is not read at all, and a value with a reference in it 
 """
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import lru_cache
 
 import msgspec
 from tree_sitter import Node
 
 from secdaemon.pipeline.evaluation import grammars
+from secdaemon.pipeline.fixes.configuration.model import Repair
 from secdaemon.pipeline.fixes.configuration.places import Places
-from secdaemon.pipeline.fixes.model import TextEdit
+from secdaemon.pipeline.fixes.model import TextEdit, edited
 
 MAX_CHARS = 128 * 1024
 _MAX_DEPTH = 64
@@ -248,3 +249,17 @@ def _step(text: str) -> str:
 def _indented(line: str, step: str) -> str:
     bare = line.lstrip("\t")
     return step * (len(line) - len(bare)) + bare
+
+
+def repaired(
+    read: Callable[[str], Element | None],
+    text: str,
+    edits: tuple[TextEdit, ...],
+    reason: str,
+    choice: str = "",
+) -> tuple[Repair, ...]:
+    """Return the repair that the edits make, () where there are none or `read` refuses the text."""
+    after = edited(text, edits)
+    if not edits or after is None or read(after) is None:
+        return ()
+    return (Repair(after=after, reason=reason, choice=choice),)

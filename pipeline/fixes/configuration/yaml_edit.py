@@ -323,8 +323,9 @@ def _same_but(before: Document, after: Document, place: Place) -> bool:
             continue
         if old is None or new is None or _head(old) != _head(new):
             return False
-        keys = dict.fromkeys(key.value for key, _ in (*old.pairs, *new.pairs))
-        waiting += [((*path, key), old.get(key), new.get(key)) for key in keys]
+        # Looked up by key: a text may have a mapping of thousands of them.
+        was, now = ({key.value: value for key, value in node.pairs} for node in (old, new))
+        waiting += [((*path, key), was.get(key), now.get(key)) for key in (was | now)]
         pairs = zip(old.items, new.items, strict=True)
         waiting += [((*path, str(at)), a, b) for at, (a, b) in enumerate(pairs)]
     return True

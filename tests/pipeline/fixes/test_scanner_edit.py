@@ -1,5 +1,6 @@
 """A scanner's own edit is applied where it fits, and nowhere else."""
 
+import msgspec
 import pytest
 
 from secdaemon.pipeline.findings.model import Edit, Finding, Severity
@@ -126,3 +127,13 @@ def test_whole_lines_at_the_end_of_the_text() -> None:
     """A region that ends before the next line's first column ends with the last line."""
     removal = edit("", line=3, start=1, end=1, end_line=4)
     assert edited(finding(removal), "def f():\n    a()\n    run(x)") == "def f():\n    a()\n"
+
+
+@pytest.mark.parametrize(("user", "good"), [("non-root", False), ("web", True), ("10001", True)])
+def test_a_user_that_nothing_makes_is_none(user: str, good: bool) -> None:
+    """With it no container starts: Semgrep's rules name one that is still to be made."""
+    text = 'FROM alpine:3\nRUN adduser -D web\nCMD ["run"]\n'
+    change = Edit(path="Dockerfile", start_line=3, text=f'USER {user}\nCMD ["run"]')
+    at = msgspec.structs.replace(finding(change), path="Dockerfile")
+    flagged = Flagged(path="Dockerfile", text=text, line=3, end_line=3, whole=True)
+    assert bool(fixes_for(at, flagged)) is good

@@ -136,3 +136,13 @@ def test_the_two_sides_differ_by_the_change_alone(lines: list[str], data: st.Dat
         return
     assert shown.before.text.split("\n") == old.split("\n")
     assert shown.after == new
+
+
+def test_an_alias_is_shown_with_its_anchor() -> None:
+    """Without it the excerpt would be no document."""
+    filler = "".join(f"k{n}: {n}\n" for n in range(80))
+    before = f"all: &all b\n{filler}own:\n  a: *all\n  c: d\n"
+    shown = excerpt(fix(before, before.replace("c: d", "c: e"), "a.yaml"), Unit(), Redactor(), {})
+    assert shown is not None
+    assert yaml.safe_load(shown.after)["own"] == {"a": "b", "c": "e"}
+    assert "k40" not in shown.after

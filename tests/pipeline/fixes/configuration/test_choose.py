@@ -92,12 +92,14 @@ RULES = [
     ("web.k8s.yaml", "CKV_K8S_20", None, 27),
     ("web.k8s.yaml", "KSV003", None, 28),
     ("web.k8s.yaml", "KSV106", None, 28),
-    ("web.k8s.yaml", "KSV012", None, 28),
+    ("web.k8s.yaml", "KSV012", None, 57),
     ("web.k8s.yaml", "KSV014", None, 28),
-    ("web.k8s.yaml", "KSV020", None, 28),
+    ("web.k8s.yaml", "KSV020", None, 57),
     ("web.k8s.yaml", "KSV030", None, 28),
     ("web.k8s.yaml", "KSV009", None, 24),
-    ("web.k8s.yaml", "CKV_K8S_30", None, 28),
+    ("web.k8s.yaml", "yaml.kubernetes.security.run-as-non-root", None, 53),
+    ("web.k8s.yaml", "CKV_K8S_29", None, 45),
+    ("web.k8s.yaml", "CKV_K8S_30", None, 57),
     ("web.k8s.yaml", "AVD-KSV-0036", None, 14),
     ("shop.compose.yml", "yaml.docker-compose.security.privileged-service", None, 10),
     ("shop.compose.yml", "yaml.docker-compose.security.no-new-privileges", None, 8),
@@ -185,3 +187,15 @@ def test_huge_texts_are_not_read() -> None:
     text = "FROM python:3.12\n" + "#" * MAX_CHARS
     assert weaknesses("Dockerfile", text) == ()
     assert security_score("Dockerfile", text) is None
+
+
+def test_half_a_repair_is_none() -> None:
+    """A rule that asks for a secret as well as for TLS is not met by TLS."""
+    text = (
+        "Resources:\n  Cache:\n    Type: AWS::ElastiCache::ReplicationGroup\n    Properties:\n"
+        "      AtRestEncryptionEnabled: true\n"
+    )
+    flagged = Flagged(path="a.yaml", text=text, line=2, end_line=5, whole=True)
+    for rule, is_mended in (("CKV_AWS_30", True), ("CKV_AWS_31", False)):
+        finding = Finding(tool="checkov", rule=rule, severity=Severity.HIGH, message="", line=2)
+        assert bool(fixes_for(finding, flagged)) is is_mended

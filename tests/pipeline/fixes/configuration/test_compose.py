@@ -22,6 +22,11 @@ def mended(text: str, check: str) -> list[str]:
     ("check", "before", "after"),
     [
         ("privileged", "image: a\nprivileged: true", "image: a"),
+        (
+            "privileged",
+            "extends: {file: b.yml, service: s}\nimage: a\nprivileged: true",
+            "extends: {file: b.yml, service: s}\nimage: a\nprivileged: false",
+        ),
         ("all-capabilities", "image: a\ncap_add: [ALL]", "image: a"),
         ("host-namespace", "image: a\npid: host", "image: a"),
         (
@@ -64,6 +69,9 @@ def test_services_are_mended(check: str, before: str, after: str) -> None:
     [
         ("docker-socket", "image: a\nvolumes: ['/var/run/docker.sock:/s']"),
         ("host-namespace", "image: a\nnetwork_mode: host"),
+        ("host-namespace", "image: prom/node-exporter\npid: host"),
+        ("host-namespace", "extends: {file: b.yml, service: s}\nimage: a\npid: host"),
+        ("privileged", "image: docker:27-dind\nprivileged: true"),
         ("all-capabilities", "image: a\ncap_add: [ALL, NET_ADMIN]"),
         ("writable-root", "image: postgres:16"),
         ("writable-root", "build: ."),

@@ -211,3 +211,29 @@ def test_images_are_known_by_name() -> None:
     assert base_of("localhost:5000/alpine").family == "unknown"
     assert base_of("openjdk:17").family == "unknown"
     assert base_of("openjdk:17-slim").family == "debian"
+
+
+@pytest.mark.parametrize(
+    "instructions",
+    [
+        "ONBUILD COPY . /app",
+        "RUN mkdir -p /app/uploads",
+        'CMD ["bundle", "exec", "puma"]',
+        "CMD php artisan serve",
+    ],
+)
+def test_what_root_alone_can_write_is_not_taken_from_it(instructions: str) -> None:
+    """A directory for data, a framework that writes beside its code, a base of other builds."""
+    assert mended(f"FROM debian:12\n{CMD}{instructions}\n", "root-user") == []
+
+
+def test_a_directory_that_is_given_away_is_the_users() -> None:
+    """Who makes a directory and hands it over has thought of its owner."""
+    given = "RUN mkdir /data && chown node /data\n"
+    assert mended(f"FROM node:22\n{given}{CMD}", "root-user") == ["USER node"]
+
+
+def test_yum_cleans_up_for_dnf() -> None:
+    """One is another name of the other."""
+    text = "FROM fedora:40\nRUN dnf -y install a && yum -y install b && yum clean all\n"
+    assert mended(text, "yum-cache") == []

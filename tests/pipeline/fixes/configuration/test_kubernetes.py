@@ -16,6 +16,13 @@ def pod(container: str, spec: str = "", kind: str = "Pod") -> str:
 
 
 OWN = "image: registry.example.org/a:1"
+SHARED = "volumeMounts: [{name: v, mountPath: /v, mountPropagation: Bidirectional}]"
+BINDING = """apiVersion: rbac.authorization.k8s.io/v1
+kind: RoleBinding
+metadata: {name: b}
+roleRef: {apiGroup: rbac.authorization.k8s.io, kind: Role, name: r}
+subjects: [{kind: ServiceAccount, name: default}]
+"""
 
 
 def ways(text: str, check: str) -> dict[str, str]:
@@ -33,9 +40,18 @@ def ways(text: str, check: str) -> dict[str, str]:
             pod(OWN, "hostNetwork: true\n", "DaemonSet").replace(
                 "spec:\n", "spec:\n  template:\n    spec:\n", 1
             ),
-            "host-namespace",
+            "host-network",
         ),
         (pod(OWN, "serviceAccountName: robot\n"), "service-account-token"),
+        (pod(OWN, "automountServiceAccountToken: true\n"), "service-account-token"),
+        (f"{pod(OWN)}---\n{BINDING}", "service-account-token"),
+        (pod("image: docker:27-dind\nsecurityContext: {privileged: true}"), "privileged"),
+        (pod(f"{OWN}\nsecurityContext: {{privileged: true}}\n{SHARED}"), "privileged"),
+        (pod(f"{OWN}\nsecurityContext: {{privileged: true}}"), "capabilities"),
+        (pod(f"{OWN}\nsecurityContext: {{privileged: true}}"), "seccomp"),
+        (pod(f"{OWN}\nports: [{{containerPort: 443}}]"), "root-container"),
+        (pod(f"{OWN}\nports: [{{containerPort: 443}}]"), "low-uid"),
+        (pod(f"{OWN}\nports: [{{containerPort: 443}}]"), "no-security-context"),
         (pod("image: nginx:1"), "writable-root"),
         (pod("image: redis:7"), "root-container"),
         (pod("image: postgres:16"), "capabilities"),
@@ -54,8 +70,9 @@ def test_what_may_be_needed_is_left_alone(text: str, check: str) -> None:
 def test_a_known_root_image_gets_a_number() -> None:
     """`runAsNonRoot` alone would keep a public image that is root from starting."""
     found = ways(pod("image: alpine:3.20"), "root-container")
-    assert list(found) == ["for the container"]
+    assert list(found) == ["for the container", "for the pod"]
     assert "runAsNonRoot: true\n        runAsUser: 10001\n" in found["for the container"]
+    assert "runAsNonRoot: true\n    runAsUser: 10001\n  containers" in found["for the pod"]
     assert list(ways(pod(OWN), "root-container")) == ["for the container", "for the pod"]
 
 
@@ -104,3 +121,43 @@ def test_shared_nodes_are_left_alone() -> None:
     )
     assert len([w for w in KIND.weaknesses(text) if w.check == "privileged"]) == 2
     assert ways(text, "privileged") == {}
+
+
+def test_only_the_namespace_that_is_named_is_left() -> None:
+    """Each of the three is a finding of its own."""
+    text = pod(OWN, "hostNetwork: true\nhostPID: true\nhostIPC: true\n")
+    for check, key in (("host-network", "Network"), ("host-pid", "PID"), ("host-ipc", "IPC")):
+        (after,) = ways(text, check).values()
+        assert after == text.replace(f"host{key}: true", f"host{key}: false")
+
+
+def test_a_patch_is_no_pod() -> None:
+    """What a part of a manifest lacks stands in another file."""
+    assert not KIND.recognises("patch.yaml", pod("env: [{name: LEVEL, value: debug}]"))
+
+
+def test_the_line_of_spec_stands_for_all_containers() -> None:
+    """Semgrep's rules name that one alone."""
+    text = pod(OWN) + "    - name: d\n      image: registry.example.org/d:1\n"
+    found = [w for w in KIND.weaknesses(text) if w.check == "root-container"]
+    assert [(w.heading, w.line) for w in found] == [(5, 7), (5, 9)]
+
+
+@pytest.mark.parametrize(
+    ("container", "limits"),
+    [
+        (OWN, "runAsNonRoot: true\n    seccompProfile:\n      type: RuntimeDefault\n"),
+        ("image: alpine:3.20", "runAsNonRoot: true\n    runAsUser: 10001\n    seccompProfile:\n"),
+        ("image: nginx:1", "seccompProfile:\n      type: RuntimeDefault\n"),
+    ],
+)
+def test_a_pod_gets_the_limits_that_it_can_run_with(container: str, limits: str) -> None:
+    """Those of the `restricted` profile; what starts as root keeps its user."""
+    (after,) = ways(pod(container), "no-pod-security-context").values()
+    assert f"spec:\n  securityContext:\n    {limits}" in after
+
+
+def test_where_a_scanner_looks_for_the_profile() -> None:
+    """One that the pod switches off is switched on there."""
+    off = pod(OWN, "securityContext: {seccompProfile: {type: Unconfined}}\n")
+    assert list(ways(off, "seccomp")) == [""]

@@ -154,6 +154,6 @@ def test_an_unquoted_variable_is_quoted() -> None:
     """In a tag, and nowhere else."""
     text = "<p>a={{ b }}</p><input value={{ b|c }} x={{d}}>"
     found = html_page.KIND.weaknesses(text)
-    assert [w.check for w in found] == ["unquoted-variable"]
+    assert [w.check for w in found] == ["unquoted-variable"] * 2
     (way,) = html_page.KIND.mends["unquoted-variable"](text, found[0])
     assert way.after == '<p>a={{ b }}</p><input value="{{ b|c }}" x={{d}}>'

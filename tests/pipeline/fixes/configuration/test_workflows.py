@@ -221,3 +221,49 @@ def test_credentials_stay_where_git_needs_them(step: str) -> None:
 def injections(text: str) -> list[Weakness]:
     """Return the scripts that an outsider's text gets into."""
     return [weakness for weakness in KIND.weaknesses(text) if weakness.check == INJECTION]
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        'make T="${{ github.head_ref }}"',
+        'sudo make T="${{ github.head_ref }}"',
+        "source ./${{ github.head_ref }}.sh",
+        "let x=${{ github.head_ref }}",
+        'declare -i x="${{ github.head_ref }}"',
+        'if [[ "${{ github.head_ref }}" -gt 5 ]]; then echo; fi',
+        'echo "T=${{ github.head_ref }}" >> $GITHUB_ENV',
+        'echo "${{ github.head_ref }}" | tee -a "$GITHUB_PATH"',
+        "echo ${{ github.head_ref }} ${{ env.TITLE }}",
+    ],
+)
+def test_quotes_do_not_help_where_the_text_is_evaluated(script: str) -> None:
+    """By make, as a number, as a file to run, as a line of the environment, by another variable."""
+    job = "env:\n  TITLE: ${{ github.event.issue.title }}\n"
+    text = workflow(f"- run: |\n    {script}", job)
+    (weakness,) = injections(text)
+    assert KIND.mends[INJECTION](text, weakness) == ()
+
+
+def test_a_composite_action_leaves_its_credentials_to_others() -> None:
+    """The steps behind it are those of whoever uses it, and may push."""
+    step = "    - uses: actions/checkout@v4\n"
+    text = f"name: a\ndescription: b\nruns:\n  using: composite\n  steps:\n{step}"
+    (weakness,) = [w for w in KIND.weaknesses(text) if w.check == "checkout-credentials"]
+    assert KIND.mends["checkout-credentials"](text, weakness) == ()
+
+
+def test_two_choices_that_say_the_same_are_one() -> None:
+    """Where no job but the one that writes needs anything, there is nothing to choose."""
+    more = "  other:\n    runs-on: ubuntu-latest\n    steps:\n      - run: make\n"
+    text = workflow("- uses: actions/labeler@v5") + more
+    weakness = KIND.weaknesses(text)[0]
+    assert [way.choice for way in KIND.mends[weakness.check](text, weakness)] == [""]
+
+
+def test_a_crowd_of_jobs_is_left_alone() -> None:
+    """Hundreds of blocks are no change that anybody reads, nor one that is made at once."""
+    job = "    runs-on: ubuntu-latest\n    steps:\n      - uses: actions/checkout@v4\n"
+    text = "on: push\njobs:\n" + "".join(f"  j{n}:\n{job}" for n in range(2_000))
+    weakness = KIND.weaknesses(text)[0]
+    assert KIND.mends[weakness.check](text, weakness) == ()

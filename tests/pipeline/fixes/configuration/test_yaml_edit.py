@@ -159,3 +159,9 @@ def test_only_the_place_changes(body: str, keys: list[str]) -> None:
     rest = iter(after.split("\n"))
     lost = [line for line in text.split("\n") if not any(line == other for other in rest)]
     assert was_there or len(lost) <= 1
+
+
+def test_a_wide_text_is_compared_by_key() -> None:
+    """Thousands of keys are read twice, not thousands of times."""
+    text = "".join(f"k{n}: {n}\n" for n in range(15_000))
+    assert put(text, ("0", "k7"), 8) == text.replace("k7: 7\n", "k7: 8\n")
