@@ -33,13 +33,25 @@ def _overflows(code: Code) -> Iterator[Instance]:
             continue
         to = text_of(given[0])
         is_literal = name in {"strcpy", "strcat"} and given[1].type == "string_literal"
-        edits = () if not _is_array(call, given[0]) else _limited(code, call, name)
+        is_known = _is_array(call, given[0]) and _is_unread(code, call, name)
+        edits = _limited(code, call, name) if is_known else ()
         reason = (
             f"At most `sizeof({to})` bytes are written, so that a longer text is cut instead of "
             f"overwriting what follows {inline(to, 60)}."
         )
         if not is_literal:
             yield Instance(call, edits, reason)
+
+
+def _is_unread(code: Code, call: Node, name: str) -> bool:
+    """Return whether a call's other result is never looked at, and its function is declared."""
+    is_statement = call.parent is not None and call.parent.type == "expression_statement"
+    has_print = "<stdio.h>" in code.text or not code.whole
+    return {
+        "sprintf": has_print,
+        "strcpy": has_print and is_statement,
+        "gets": is_statement,
+    }.get(name, True)
 
 
 def _limited(code: Code, call: Node, name: str) -> tuple[TextEdit, ...]:
@@ -54,7 +66,8 @@ def _limited(code: Code, call: Node, name: str) -> tuple[TextEdit, ...]:
         left = f"sizeof({to}) - strlen({to}) - 1"
         return (replaced(code, call, f"strncat({to}, {given[1]}, {left})"),)
     statement = call.parent
-    if statement is None or statement.type != "expression_statement":
+    block = statement.parent if statement is not None else None
+    if statement is None or block is None or block.type != "compound_statement":
         return ()
     # Unlike `gets`, `fgets` keeps the end of the line.
     line = f"\n{indent_of(code, statement)}{to}[strcspn({to}, \"\\n\")] = '\\0';"
@@ -119,5 +132,5 @@ PATTERNS = (
         C,
         _overflows,
     ),
-    pattern("c-format", r".*(format|printf)", (134,), C, _formats),
+    pattern("c-format", r".*((?<!in)format|printf)", (134,), C, _formats),
 )

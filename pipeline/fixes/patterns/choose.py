@@ -35,10 +35,12 @@ from secdaemon.pipeline.fixes.patterns import (
     python_calls,
     python_code,
     python_commands,
+    python_cookies,
     python_crypto,
     python_settings,
     python_sql,
     python_web,
+    script_code,
     script_commands,
     script_mongo,
     script_random,
@@ -57,6 +59,7 @@ from secdaemon.pipeline.fixes.patterns.instances import CALLED, SOURCE
 from secdaemon.pipeline.fixes.patterns.model import Code, Match, Pattern
 from secdaemon.pipeline.fixes.rule_families import words_of
 from secdaemon.pipeline.fixes.surroundings import surroundings_of
+from secdaemon.pipeline.routes.syntax import text_of, within
 
 _MODULES: tuple[tuple[Pattern, ...], ...] = (
     webauthn_verdict.PATTERNS,
@@ -79,6 +82,7 @@ _MODULES: tuple[tuple[Pattern, ...], ...] = (
     jvm_logs.PATTERNS,
     jvm_android.PATTERNS,
     python_settings.PATTERNS,
+    python_cookies.PATTERNS,
     python_crypto.PATTERNS,
     python_calls.PATTERNS,
     python_sql.PATTERNS,
@@ -99,10 +103,61 @@ _MODULES: tuple[tuple[Pattern, ...], ...] = (
 PATTERNS: tuple[Pattern, ...] = tuple(chain.from_iterable(_MODULES))
 """The special before the general: of those that fit a finding equally, the first one mends it."""
 
-_TIDIED = {"go": go_code.tidied, "python": python_code.tidied}
+_TIDIED = {
+    "go": go_code.tidied,
+    "javascript": script_code.tidied,
+    "python": python_code.tidied,
+    "tsx": script_code.tidied,
+    "typescript": script_code.tidied,
+}
 """How imports go that nothing uses any more after a fix."""
 _OF_ANOTHER_KIND = re.compile(r"\bb40\d\b|partial-path|without-shell|no-shell|import-subprocess")
 """Rules that share a CWE with patterns and are about something else at the same line."""
+_BROAD = frozenset(
+    f"CWE-{number}"
+    for number in (
+        *(16, 20, 74, 94, 116, 119, 200, 284, 287, 310, 319, 326, 327, 345, 400, 522, 676, 693),
+        *(770, 916),
+    )
+)
+"""Weaknesses that say too little: what stands beside may share one and be something else."""
+_NOT_ABOUT = (
+    (
+        re.compile(
+            r"inject|poison|default-name|no-(domain|expires|path)|fixation|hard-?coded|credential"
+            r"|secret"
+        ),
+        re.compile(r"(python|script|go)-((session-)?cookies|cookie-settings|jwt)"),
+    ),
+    (re.compile(r"expos|not-revoked"), re.compile(r"(python|script)-jwt")),
+    (re.compile(r"min-?version|too-low"), re.compile(r"go-tls")),
+    (re.compile(r"insecure-?skip-?verify|certificate-check"), re.compile(r"go-tls-version")),
+    (re.compile(r"xpath"), re.compile(r"(python|script)-(paths|send-file)")),
+    (re.compile(r"jquery-plugin"), re.compile(r"script-inner-html")),
+    (
+        re.compile(r"timing|password|salt|hmac|cipher|key-size|crypto-key|rsa|hashids"),
+        re.compile(r"(python|script|go)-hashes"),
+    ),
+    (
+        re.compile(r"integer|arithmetic|information|clear-?text|use-after"),
+        re.compile(r"c-(overflows|format)"),
+    ),
+)
+"""Words of rules, and the patterns that such a rule is not about though a word of theirs fits."""
+_SEVERAL = re.compile(r"\bg402\b")
+"""Rules that report several weaknesses, told apart by what they say."""
+_IN_TESTS = re.compile(
+    r"(^|/)(tests?|testing|specs?|__tests__|e2e|cypress|fixtures)/|(^|/)(test_[^/]*|conftest)\.py$"
+    r"|[._-](tests?|spec|e2e|cy)\.\w+$|(^|/)(settings|config)[/._-](dev|development|local)\w*\.\w+$"
+)
+_MEANT_IN_TESTS = re.compile(
+    r"(python|script|go|php)-(hard-coded|certificates|(session-)?cookies|cookie-settings|cors|debug"
+    r"|headers|tls|permissions)"
+)
+"""Settings that tests and a developer's machine have on purpose."""
+_OLD_PYTHON = ("exec_statement", "print_statement")
+"""Of Python 2, which knows little of what the fixes call."""
+_NOTES = ("comment", "line_comment", "block_comment")
 _MAX_CHARS = 256 * 1024
 _MAX_CHILDREN = 3_000
 _MAX_DEPTH = 600
@@ -129,7 +184,7 @@ def fixes_for(finding: Finding, flagged: Flagged) -> tuple[Fix, ...]:
         return ()
     room = (None if flagged.whole else surroundings_of(grammar, flagged.text)) or ("", "")
     code = _read(grammar, flagged.text, room, whole=flagged.whole)
-    if code is None:
+    if code is None or within(code.root, *_OLD_PYTHON):
         return ()
     shown = [each for p in named if (each := _Shown.of(p, code, room, flagged.lines)).flagged]
     if not shown and (flagged.line is not None or not flagged.whole):
@@ -156,12 +211,26 @@ class _Shown(NamedTuple):
 def _fitting(finding: Finding, grammar: str) -> tuple[list[Pattern], list[Pattern]]:
     """Return the patterns for a finding in a language: by the rule's words, and by CWE."""
     words = words_of(finding.rule, finding.rule_name)
-    readers = [pattern for pattern in PATTERNS if grammar in pattern.grammars]
+    if _SEVERAL.search(words):
+        words = words_of(words, finding.message)
+    readers = [
+        pattern
+        for pattern in PATTERNS
+        if grammar in pattern.grammars and not _is_beside(pattern, words, finding.path or "")
+    ]
     named = [pattern for pattern in readers if _word(pattern.rules).search(words)]
     if _OF_ANOTHER_KIND.search(words):
         return named, []
-    same = [p for p in readers if p not in named and not p.cwes.isdisjoint(finding.cwes)]
+    cwes = frozenset(finding.cwes) - _BROAD
+    same = [p for p in readers if p not in named and not p.cwes.isdisjoint(cwes)]
     return named, same
+
+
+def _is_beside(pattern: Pattern, words: str, path: str) -> bool:
+    """Return whether a rule is about something else, or what the pattern finds is meant there."""
+    if _MEANT_IN_TESTS.fullmatch(pattern.name) and _IN_TESTS.search(path):
+        return True
+    return any(about.search(words) and names.fullmatch(pattern.name) for about, names in _NOT_ABOUT)
 
 
 @cache
@@ -205,6 +274,9 @@ def _fix(shown: _Shown, code: Code, room: _Room, flagged: Flagged) -> Fix | None
     is_weak = _predicate(shown, code, room)
     if after == flagged.text or is_weak(after) or not parses(flagged.path, flagged.text, after):
         return None
+    now = grammars.parse(code.grammar, after.join(room))
+    if _comments(code.root) - _comments(now) or _have_moved(code, after.join(room), now):
+        return None
     return Fix(
         approach="code_pattern",
         path=flagged.path,
@@ -213,6 +285,33 @@ def _fix(shown: _Shown, code: Code, room: _Room, flagged: Flagged) -> Fix | None
         reason=" ".join(dict.fromkeys(pattern.reason(code, each) for each in shown.flagged)),
         is_weak=is_weak,
     )
+
+
+def _comments(root: Node) -> Counter[str]:
+    """Return what people noted beside the code; no fix takes it away."""
+    return Counter(map(text_of, within(root, *_NOTES)))
+
+
+def _have_moved(code: Code, after: str, now: Node) -> bool:
+    """Return whether a note is left at the line above the one that it was about."""
+    old, new = code.text.split("\n"), after.split("\n")
+    words = {
+        text_of(node): (_first_word(old[row]), _first_word(old[row - 1]))
+        for node in within(code.root, *_NOTES)
+        if 0 < (row := node.start_point.row) < len(old)
+    }
+    for node in within(now, *_NOTES):
+        own, above = words.get(text_of(node), ("", ""))
+        row = node.start_point.row
+        if own and own != above and row < len(new) and _first_word(new[row]) == above:
+            return True
+    return False
+
+
+def _first_word(line: str) -> str:
+    """Return the word that a line of code begins with, "" where it is a comment or none."""
+    found = re.match(r"\s*(\w+)", line)
+    return found[1] if found else ""
 
 
 def _mended(code: Code, room: _Room, edits: Iterable[TextEdit]) -> str | None:

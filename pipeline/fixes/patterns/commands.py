@@ -5,35 +5,52 @@ import re
 from tree_sitter import Node
 
 from secdaemon.pipeline.fixes.patterns.model import Code
-from secdaemon.pipeline.fixes.patterns.syntax import quote_in, words_in
+from secdaemon.pipeline.fixes.patterns.one_use import FUNCTIONS
+from secdaemon.pipeline.fixes.patterns.syntax import around, quote_in, words_in
 from secdaemon.pipeline.fixes.patterns.templates import Template
-from secdaemon.pipeline.routes.syntax import text_of
+from secdaemon.pipeline.routes.syntax import field, text_of
 
 _PROGRAM = re.compile(r"[\w./-]+")
 _BUILT_IN = frozenset(
     (
-        ".",
-        "alias",
-        "cd",
-        "eval",
-        "exec",
-        "exit",
-        "export",
-        "set",
-        "source",
-        "time",
-        "ulimit",
-        "umask",
+        *(
+            ".",
+            "alias",
+            "case",
+            "cd",
+            "command",
+            "declare",
+            "eval",
+            "exec",
+            "exit",
+            "export",
+            "for",
+        ),
+        *("function", "hash", "history", "if", "jobs", "let", "popd", "pushd", "read", "return"),
+        *("set", "shift", "source", "time", "trap", "type", "ulimit", "umask", "unset", "until"),
+        *("wait", "while", "assoc", "cls", "copy", "del", "dir", "erase", "md", "mklink", "move"),
+        *("rd", "ren", "start", "ver", "vol"),
     )
 )
+"""Words that only a shell knows, that of Windows among them."""
+_SCRIPTED = frozenset(("bower", "gulp", "npm", "npx", "pnpm", "tsc", "vsce", "yarn"))
+"""Programs that are batch files on Windows, which nothing but its shell starts."""
+_WINDOWS = re.compile(r"win32|process\.platform|os\.name|platform\.system|nt['\"]|[Ww]indows")
 _WORDS = re.compile(r"(?:[\w./:=@,+%-]|\0|'[\w ./:=@,+%-]*\0?[\w ./:=@,+%-]*'|\"[^\"$`\\]*\")+")
 _SEVERAL = re.compile(
     r"(?<![a-z])(args|arguments|argv|flags?|opts?|options?|cmd|command|script|params|extra)(?![a-z])"
 )
 """What may be several words by intention."""
-_NUMBER = re.compile(
-    r"(?<![a-z])(port|pid|count|size|id|num(ber)?|timeout|seconds|width|height|index|len)(?![a-z])"
+_TEXT = re.compile(
+    r"(?<![a-z])(address|branch|cert|command|container|cwd|db|destination|dest|dir(ectory)?|domain"
+    r"|dst|e?mail|expression|ext|file(name|path)?|folder|group|hash|host(name)?|image|inf(ile)?"
+    r"|input|interface|ip|iface|keyword|label|lang|locale|location|log|message|module|msg|name"
+    r"|namespace|out(file|put)?|pack(age)?|password|path|pattern|prefix|program|project|q|query"
+    r"|recipient|ref|region|remote|repo(sitory)?|root|script|search|sha|source|src|subject|suffix"
+    r"|tag|target|term|text|title|token|topic|ur[il]|user(name)?|value|version|volume|who|word"
+    r"|workspace|bucket|commit|tool|archive|device|service)s?(?![a-z])"
 )
+"""What is called as text is; of anything else the text is made, as the command line made it."""
 _ESCAPED = re.compile(
     r"(?:shlex\.)?quote\((?P<python>[\w.]+)\)"
     r"|(?P<script>[\w.]+)\.replace(?:All)?\((?:/'/g|['\"`]'['\"`]), [\"'`][^,]*[\"'`]\)"
@@ -59,7 +76,9 @@ def words(code: Code, template: Template, *, is_silent: bool = False) -> list[st
     parts = _WORDS.findall(line)
     if not parts or " ".join(parts) != " ".join(_spaced(line)):
         return None
-    if not _PROGRAM.fullmatch(parts[0]) or parts[0] in _BUILT_IN or "=" in parts[0]:
+    if not _PROGRAM.fullmatch(parts[0]) or parts[0].lower() in _BUILT_IN or "=" in parts[0]:
+        return None
+    if parts[0] in _SCRIPTED and _WINDOWS.search(code.text):
         return None
     if any(_SEVERAL.search(_last_words(_plain(value))) for value in template.values):
         return None
@@ -103,8 +122,9 @@ def _word(code: Code, part: str | None, values: list[Node]) -> str | None:
     texts = part.split("\0")
     is_bare = texts == ["", ""]
     expressions = [_plain(value) for value in values]
+    is_text = _is_text(values[0], expressions[0])
     if code.grammar == "python":
-        return _python_word(quote_in(code), texts, expressions, is_bare=is_bare)
+        return _python_word(quote_in(code), texts, expressions, is_bare=is_bare, is_text=is_text)
     if code.grammar == "go":
         pairs = (
             [expressions[0]]
@@ -118,20 +138,36 @@ def _word(code: Code, part: str | None, values: list[Node]) -> str | None:
         )
         return " + ".join(pairs)
     if is_bare:
-        is_number = _NUMBER.search(_last_words(expressions[0]))
-        return f"String({expressions[0]})" if is_number else expressions[0]
+        return expressions[0] if is_text else f"String({expressions[0]})"
     return f"`{_mixed(texts, expressions, '${')}`"
 
 
 def _python_word(
-    quote: str, texts: list[str], expressions: list[str], *, is_bare: bool
+    quote: str, texts: list[str], expressions: list[str], *, is_bare: bool, is_text: bool
 ) -> str | None:
     if is_bare:
-        is_number = _NUMBER.search(_last_words(expressions[0]))
-        return f"str({expressions[0]})" if is_number else expressions[0]
+        return expressions[0] if is_text else f"str({expressions[0]})"
     if any(mark in each for each in expressions for mark in "\"'{}\\") or "{" in "".join(texts):
         return None
     return f"f{quote}{_mixed(texts, expressions, '{')}{quote}"
+
+
+def _is_text(value: Node, expression: str) -> bool:
+    """Return whether a value is text for certain, or by what it is called."""
+    above = value.parent
+    if above is not None and above.type == "binary_operator":
+        # Python adds nothing but text to text.
+        return True
+    function = around(value, *FUNCTIONS)
+    listed = field(function, "parameters") if function is not None else None
+    declared = rf"(?<!\w){re.escape(expression)}\??\s*:\s*str(ing)?\s*[,)=]"
+    if re.search(declared, text_of(listed)):
+        return True
+    return (
+        expression != text_of(value)
+        or expression.startswith(("str(", "String(", "sys.argv[", "process.argv["))
+        or bool(_TEXT.search(_last_words(expression)))
+    )
 
 
 def _mixed(texts: list[str], expressions: list[str], opening: str) -> str:

@@ -148,6 +148,24 @@ def tidied(before: Code, after: Code) -> tuple[TextEdit, ...]:
     return tuple(edits)
 
 
+def reordered(code: Code, spec: Node, path: Node, new: str) -> tuple[TextEdit, ...]:
+    """Return the edits that give an import another path, in the order that gofmt wants."""
+    text = text_of(spec).replace(text_of(path), new)
+    group = spec.parent
+    if group is None or group.type != "import_spec_list":
+        return (replaced(code, spec, text),)
+    known = group.named_children
+    runs = [list(_together(known[at:])) for at in range(len(known))]
+    block = next(run for run in runs if spec in run)
+    if any(each.type == "comment" for each in block):
+        return (replaced(code, spec, text),)
+    said = sorted(
+        (text if each == spec else text_of(each) for each in block),
+        key=lambda each: each[each.find('"') :],
+    )
+    return tuple(replaced(code, e, t) for e, t in zip(block, said, strict=True) if text_of(e) != t)
+
+
 def _path(spec: Node) -> str:
     return text_of(field(spec, "path")).strip('"`')
 

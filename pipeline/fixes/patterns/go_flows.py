@@ -131,7 +131,7 @@ def _paths(code: Code) -> Iterator[Instance]:
         )
         reason = (
             f"`filepath.IsLocal` refuses an absolute {inline(name, 60)} and one that leads out of "
-            f"{inline(text_of(given[0]), 60)} by `..`."
+            f"{inline(text_of(given[0]), 60)} by `..`; Go has it from 1.20 on."
         )
         yield Instance(call, (inserted(code, statement.start_byte, guard),), reason)
 
@@ -150,6 +150,9 @@ def _is_from_request(code: Code, used: Node, call: Node) -> bool:
     """Return whether a variable is assigned once, before a call, from the request."""
     made = bindings(code, used).only(text_of(used))
     if made is None or made.end_byte > call.start_byte:
+        return False
+    if re.search(r"\.(URL\.(Raw)?Path|RequestURI)\b", text_of(made)):
+        # It begins with a slash, which the folder that it is joined to takes as its own.
         return False
     return bool(re.match(r"(r|req|request)\.|mux\.Vars\(|chi\.URLParam\(", text_of(made)))
 

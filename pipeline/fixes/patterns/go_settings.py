@@ -3,6 +3,9 @@
 import re
 from collections.abc import Iterator
 
+from tree_sitter import Node
+
+from secdaemon.pipeline.fixes.patterns import go_code
 from secdaemon.pipeline.fixes.patterns.go_code import Names, fields, literals, with_fields
 from secdaemon.pipeline.fixes.patterns.instances import GO, Instance, pattern
 from secdaemon.pipeline.fixes.patterns.model import Code
@@ -27,36 +30,45 @@ _SUMS = {
     "crypto/sha1.Sum": "Sum256",
     "crypto/sha1.New": "New",
 }
+_FIXED = re.compile(
+    r"(?<![a-z])(md-?[45]|sha-?1|git|blob|websocket|accept|totp|hotp|ha[12]|pwned|torrent|oauth|uuid"
+    r"|iv|key|aes|des|cipher|checksum|expected)(sum|s|hash|digest)?(?![a-z])"
+)
+"""What says which digest, or how long a one, others want."""
+_PAGES = re.compile(
+    r"\.html\b|</?(a|b|body|div|form|h\d|html|li|p|span|table|td|title|ul)\b|http\.ResponseWriter"
+)
 _COOKIE = {"HttpOnly": "true", "Secure": "true", "SameSite": "http.SameSiteLaxMode"}
 
 
 def _tls(code: Code) -> Iterator[Instance]:
-    """Yield TLS configurations without verification, or with a version before 1.2."""
+    """Yield TLS configurations without verification."""
     names = Names(code)
     for node in literals(code, names, "crypto/tls.Config"):
         known = fields(node)
         if known is None:
             continue
-        skip, least = known.get("InsecureSkipVerify"), known.get("MinVersion")
+        skip = known.get("InsecureSkipVerify")
         if skip is not None and text_of(skip) == "true":
             reason = (
                 "The handshake fails unless the server's certificate is valid for its name; a "
                 "private authority belongs into `RootCAs`."
             )
             yield Instance(skip, (replaced(code, skip, "false"),), reason)
+
+
+def _least_tls(code: Code) -> Iterator[Instance]:
+    """Yield TLS configurations with a version before 1.2, and those that name none."""
+    names = Names(code)
+    for node in literals(code, names, "crypto/tls.Config"):
+        known, body = fields(node), field(node, "body")
+        least = known.get("MinVersion") if known is not None else None
         version = text_of(least).rpartition(".")[2] if least is not None else ""
         if least is not None and version in _OLD_TLS:
             new = text_of(least).removesuffix(version) + "VersionTLS12"
             reason = "TLS 1.2 is the oldest version without a known break of the protocol."
-            yield Instance(least, (replaced(code, least, new),), reason)
-
-
-def _least_tls(code: Code) -> Iterator[Instance]:
-    """Yield TLS configurations that name no least version."""
-    names = Names(code)
-    for node in literals(code, names, "crypto/tls.Config"):
-        known, body = fields(node), field(node, "body")
-        if known is None or body is None or "MinVersion" in known:
+            yield Instance(node, (replaced(code, least, new),), reason)
+        if known is None or body is None or least is not None:
             continue
         package = text_of(field(node, "type")).partition(".")[0]
         edits = with_fields(code, body, {"MinVersion": f"{package}.VersionTLS12"})
@@ -107,7 +119,14 @@ def _hashes(code: Code) -> Iterator[Instance]:
         function = around(node, "function_declaration", "method_declaration")
         name = text_of(field(function, "name")) if function is not None else ""
         about = words_in(text_of(statement or node), name)
-        is_kept = PASSWORDS.search(about) or NO_SECRET.search(about) or has_size
+        beside = _FIXED.search(about.replace(words_in(text_of(node)), "", 1))
+        is_kept = (
+            PASSWORDS.search(about)
+            or NO_SECRET.search(about)
+            or has_size
+            or beside
+            or _is_mac(node)
+        )
         added = names.adding("crypto/sha256")
         edits = (
             ()
@@ -121,6 +140,14 @@ def _hashes(code: Code) -> Iterator[Instance]:
         needs = "" if code.whole else " The file needs the import `crypto/sha256`."
         reason = f"Two inputs with one {old} digest can be made; for SHA-256 nobody knows how."
         yield Instance(node, edits, reason + needs)
+
+
+def _is_mac(node: Node) -> bool:
+    """Return whether a digest is made for a keyed one, in which collisions help nobody."""
+    call = around(node, "call_expression")
+    return call is not None and text_of(field(call, "function")).endswith(
+        ("hmac.New", "pbkdf2.Key")
+    )
 
 
 def _packages(code: Code) -> Iterator[Instance]:
@@ -153,9 +180,11 @@ def _packages(code: Code) -> Iterator[Instance]:
         is_same = uses and all(
             allowed is None or text_of(field(use, "field")) in allowed for use in uses
         )
-        is_web = allowed is not None or names.has("net/http")
+        is_web = allowed is not None or (names.has("net/http") and _PAGES.search(code.text))
         path = field(spec, "path")
-        edits = (replaced(code, path, f'"{new}"'),) if is_same and is_web and path else ()
+        edits = (
+            go_code.reordered(code, spec, path, f'"{new}"') if is_same and is_web and path else ()
+        )
         for node in (spec, *uses):
             yield Instance(node, edits, why)
 
@@ -179,8 +208,11 @@ def _permissions(code: Code) -> Iterator[Instance]:
         if most is None or mode is None or not int(mode[1], 8) & ~int(most, 8) & _OTHERS:
             continue
         if most == "0600" and int(mode[1], 8) & 0o100:
-            most = "0700"
-        reason = f"With `{most}` other users of the machine can neither read nor change it."
+            # A program, whose mode the rule reports whatever it is.
+            yield Instance(call, (), "")
+            continue
+        who = "nobody but the owner" if most == "0600" else "nobody but the owner and its group"
+        reason = f"With `{most}` {who} can read or change it."
         yield Instance(call, (replaced(code, given[-1], most),), reason)
 
 
@@ -217,7 +249,13 @@ def _servers(code: Code) -> Iterator[Instance]:
 
 PATTERNS = (
     pattern("go-tls", r"g402|.*(tls|ssl|insecure-?skip|cert)", (295, 326, 327), GO, _tls),
-    pattern("go-tls-version", r".*(min-?version|missing-ssl)", (326, 327), GO, _least_tls),
+    pattern(
+        "go-tls-version",
+        r".*(min-?version|missing-ssl|insecure-tls|(tls|ssl)-version|weak-(tls|ssl))",
+        (326, 327),
+        GO,
+        _least_tls,
+    ),
     pattern("go-cookies", r".*cookie", (614, 1004, 1275), GO, _cookies),
     pattern(
         "go-hashes",

@@ -24,7 +24,11 @@ _VALUE = re.compile(r"[^\s<>{}]{6,}|<secret:[^>\s]+>")
 _GUESSED = re.compile(r"[0-9!@#$%^&*+=]|\A<secret:")
 """What tells a secret from a word such as `reset-password`, the name of a page."""
 _NO_VALUE = re.compile(r"https?://|/|\.{1,2}/|(password|token|secret|bearer)\Z", re.IGNORECASE)
-_BROWSER = re.compile(r"\b(document|window|localStorage)\.|from ['\"](react|vue|@angular)")
+_BROWSER = re.compile(
+    r"\b(document|window|localStorage)\.|from ['\"](react|vue|svelte|@angular|firebase)|</\w+>"
+    r"|import\.meta\.env|authDomain|\benvironment\s*="
+)
+"""Where there is no environment, and where what is called a key may be public."""
 _MAX_NAME = 40
 _KEYED = {
     "crypto.createHmac": "HMAC_KEY",
@@ -55,7 +59,7 @@ def _python(code: Code) -> Iterator[Instance]:
 
 
 def _script(code: Code) -> Iterator[Instance]:
-    if _BROWSER.search(code.text):
+    if _BROWSER.search(code.text) or code.grammar == "tsx":
         return
     names = script_code.Names(code)
     for node in within(code.root, "variable_declarator", "pair", "assignment_expression"):
@@ -65,7 +69,7 @@ def _script(code: Code) -> Iterator[Instance]:
             continue
         called = text_of(target).rpartition(".")[2].strip("'\"")
         name = _name(called, script_code.string_value(value))
-        if name is not None:
+        if name is not None and not _is_compared(code, called):
             yield _instance(node, replaced(code, value, _variable(code, name)), (), name)
     for call in calls(code):
         origin, given = names.of(field(call, "function")), arguments(call)
@@ -89,8 +93,20 @@ def _go(code: Code) -> Iterator[Instance]:
         if target is None or value is None:
             continue
         name = _name(text_of(target), go_code.string_value(value))
-        if name is not None:
+        if name is not None and not _is_compared(code, text_of(target)):
             yield _instance(node, replaced(code, value, f'os.Getenv("{name}")'), added, name, needs)
+
+
+def _is_compared(code: Code, name: str) -> bool:
+    """Return whether what a caller gives is compared with a value, or checked by it as a key.
+
+    A variable that is not set would be equal to nothing at all, and let everybody in.
+    """
+    called = rf"(?<![\w$.]){re.escape(name)}\b"
+    return bool(
+        re.search(rf"[!=]==?\s*{called}|{called}\s*[!=]==?|Compare\w*\([^)]*{called}", code.text)
+        or (code.grammar == "go" and re.search(rf"\[\]byte\({called}", code.text))
+    )
 
 
 def _only(node: Node | None) -> Node | None:

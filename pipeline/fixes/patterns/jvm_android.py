@@ -7,7 +7,13 @@ from tree_sitter import Node
 
 from secdaemon.pipeline.fixes.model import TextEdit
 from secdaemon.pipeline.fixes.patterns.instances import Instance, pattern
-from secdaemon.pipeline.fixes.patterns.jvm_code import JVM, calls_of, function_of, inside
+from secdaemon.pipeline.fixes.patterns.jvm_code import (
+    JVM,
+    above,
+    calls_of,
+    function_of,
+    inside,
+)
 from secdaemon.pipeline.fixes.patterns.model import Code
 from secdaemon.pipeline.fixes.patterns.syntax import replaced
 from secdaemon.pipeline.routes.syntax import field, text_of
@@ -39,12 +45,20 @@ _DEBUGGABLE = "The web view's content cannot be inspected over USB in a build th
 _PENDING = ("getActivity", "getBroadcast", "getService", "getForegroundService")
 _WORLD = re.compile(r"(?:\w+\.)*MODE_WORLD_(?:READABLE|WRITEABLE)")
 _FLAGS = re.compile(r"0|(?:(?:\w+\.)*FLAG_\w+)(?:\s*(?:or|\|)\s*(?:\w+\.)*FLAG_\w+)*")
+_BRANCHES = ("if_expression", "if_statement")
+_LOADS_FILES = re.compile(r"(?i)file:///(?!android_(?:asset|res))|load\w*\([^)]*content://")
+_FILLED_IN = re.compile(
+    r"\b(?:RemoteInput|Geofenc\w+|fillInIntent|setFillInIntent|BubbleMetadata"
+    r"|enableForegroundDispatch|requestLocationUpdates|requestActivity\w*Updates)\b"
+)
+"""What has the system write into the intent, which it has to be able to."""
 _FLAG_PLACE = 3
 
 
 def _settings(code: Code) -> Iterator[Instance]:
     """Settings of a web view, by setter or property."""
-    setters = {f"set{name[0].upper()}{name[1:]}": why for name, why in _SETTINGS.items()}
+    known = _known(code)
+    setters = {f"set{name[0].upper()}{name[1:]}": why for name, why in known.items()}
     for call in calls_of(code, *setters):
         given = call.given(0)
         if given is not None and text_of(given) == "true" and call.receiver is not None:
@@ -54,16 +68,34 @@ def _settings(code: Code) -> Iterator[Instance]:
         name = left.rpartition(".")[2]
         if right is None:
             continue
-        if name in _SETTINGS and text_of(right) == "true":
-            yield Instance(node, (replaced(code, right, "false"),), _SETTINGS[name])
+        if name in known and text_of(right) == "true":
+            yield Instance(node, (replaced(code, right, "false"),), known[name])
         if name == "mixedContentMode" and "ALWAYS_ALLOW" in text_of(right):
             yield Instance(node, (_strict(code, right),), _MIXED)
-    for call in calls_of(code, "setMixedContentMode", "setWebContentsDebuggingEnabled"):
+    yield from _switches(code)
+
+
+def _switches(code: Code) -> Iterator[Instance]:
+    """What is loaded over HTTP, and who may look into the page."""
+    for call in calls_of(code, "setMixedContentMode"):
         given = call.given(0)
         if given is not None and "ALWAYS_ALLOW" in text_of(given):
             yield Instance(call.node, (_strict(code, given),), _MIXED)
-        if given is not None and call.name.endswith("Enabled") and text_of(given) == "true":
+    for call in calls_of(code, "setWebContentsDebuggingEnabled"):
+        given = call.given(0)
+        if given is not None and text_of(given) == "true" and not _is_for_debugging(call.node):
             yield Instance(call.node, (replaced(code, given, "false"),), _DEBUGGABLE)
+
+
+def _known(code: Code) -> dict[str, str]:
+    """Return the settings and what is won; a view that shows files has to be able to read them."""
+    reads = _LOADS_FILES.search(code.text) is not None
+    return {name: why for name, why in _SETTINGS.items() if not (reads and why == _FILES)}
+
+
+def _is_for_debugging(node: Node) -> bool:
+    """Whether a line is reached in a build for developers alone."""
+    return any("DEBUG" in text_of(each).partition("{")[0] for each in above(node, *_BRANCHES))
 
 
 def _strict(code: Code, node: Node) -> TextEdit:
@@ -88,7 +120,7 @@ def _pending(code: Code) -> Iterator[Instance]:
     """A pending intent without a word on who may change it."""
     for call in calls_of(code, *_PENDING):
         flags = call.given(_FLAG_PLACE)
-        if not call.on.endswith("PendingIntent") or flags is None:
+        if not call.on.endswith("PendingIntent") or flags is None or _FILLED_IN.search(code.text):
             continue
         said = text_of(flags)
         if "MUTABLE" in said or not _FLAGS.fullmatch(said):

@@ -1,13 +1,15 @@
 """Java and Kotlin: where a query comes from, and how its values are bound."""
 
+import re
+
 from tree_sitter import Node
 
 from secdaemon.pipeline.fixes.patterns.jvm_code import (
     Call,
     call_of,
-    declared,
     function_of,
     inside,
+    locals_of,
     name_of,
     parts_of,
     type_of,
@@ -34,6 +36,10 @@ _BOXED = frozenset(("Integer", "Int?", "Long?", "Boolean?", "Double?"))
 _DATES = frozenset(("LocalDate", "LocalDateTime", "OffsetDateTime"))
 """What every driver of JDBC 4.2 takes as it is."""
 _MAX_NAMED = 4
+_NUMBER = re.compile(
+    r"(?i)(?:id|num(?:ber)?|count|year|age|version|page|size|port|position|index)$"
+)
+"""What a text is called that stood in SQL without quotes and was a whole number."""
 _WHY = "so that it reaches the database as data and can no longer change what the query does"
 
 
@@ -45,12 +51,7 @@ def source_of(code: Code, call: Call, sql: Node) -> Node | None:
     room = function_of(call.node)
     if room is None:
         return None
-    kinds = ("property_declaration", "local_variable_declaration")
-    found = [
-        pair[1]
-        for node in inside(room, *kinds)
-        if (pair := declared(code, node)) is not None and pair[0] == name
-    ]
+    found = locals_of(code, room).get(name, ())
     said = uses(room, name)
     used = [node for node in said if node.start_byte >= call.node.start_byte]
     if len(found) != 1 or len(used) != 1 or len(said) != 2:  # noqa: PLR2004 - declared and used
@@ -77,7 +78,7 @@ def reason_for(code: Code, text: Node, needed: str = "") -> str:
     query = query_of(code, text)
     values = list(dict.fromkeys(query.values))[:_MAX_NAMED] if query else []
     names = " and ".join(inline(value, 60) for value in values) or "The value"
-    is_one = query is None or len(query.values) == 1
+    is_one = len(values) < 2  # noqa: PLR2004
     bound = "is bound as a parameter" if is_one else "are bound as parameters"
     why = _WHY if is_one else _WHY.replace("it reaches", "they reach")
     return f"{names} {bound}, {why}.{needed}"
@@ -111,6 +112,8 @@ def _setter(code: Code, value: str, kind: str, *, is_quoted: bool) -> tuple[str,
     if is_quoted:
         return ("setString", value) if kind.rstrip("?") == "String" else None
     if kind == "String":
+        if not _NUMBER.search(value):
+            return None
         # Without quotes it was a number to the database, and has to be one still.
         long = f"{value}.toLong()" if code.grammar == "kotlin" else f"Long.parseLong({value})"
         return "setLong", long
@@ -122,12 +125,21 @@ def _setter(code: Code, value: str, kind: str, *, is_quoted: bool) -> tuple[str,
 def is_reassigned(at: Node, value: str) -> bool:
     """Whether a name may mean something else by the time the query runs."""
     function = function_of(at)
-    if function is None or not value.isidentifier():
+    names = set(re.findall(r"(?<![\w.\"'])[A-Za-z_]\w*", value)) - {"this"}
+    if function is None or not names:
         return False
+    kinds = ("assignment", "assignment_expression", "unary_expression", "update_expression")
     return any(
-        text_of(field(node, "left")) == value
-        for node in inside(function, "assignment", "assignment_expression")
+        (field(node, "left") is not None or re.search(r"\+\+|--", text_of(node)) is not None)
+        and _first_name(field(node, "left") or node) in names
+        for node in inside(function, *kinds)
     )
+
+
+def _first_name(node: Node) -> str:
+    """Return the name that an expression begins with."""
+    found = re.search(r"[A-Za-z_]\w*", text_of(node).removeprefix("this."))
+    return found[0] if found else ""
 
 
 def as_text(code: Code, value: str) -> str:

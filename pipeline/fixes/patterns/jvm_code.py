@@ -223,6 +223,17 @@ def _named(name: Node | None, value: Node | None) -> tuple[str, Node] | None:
     return (text_of(name), value) if name is not None and value is not None else None
 
 
+@lru_cache(maxsize=256)
+def locals_of(code: Code, room: Node) -> Mapping[str, tuple[Node, ...]]:
+    """Return the values that names are declared with in a room, by the name."""
+    found: dict[str, list[Node]] = {}
+    for node in inside(room, "property_declaration", "local_variable_declaration"):
+        pair = declared(code, node)
+        if pair is not None:
+            found.setdefault(pair[0], []).append(pair[1])
+    return {name: tuple(values) for name, values in found.items()}
+
+
 def declaration_around(node: Node) -> Node | None:
     """Return the declaration whose whole value a node is."""
     parent = node.parent
@@ -256,7 +267,7 @@ def room_of(code: Code, node: Node) -> Node:
 def uses(room: Node, name: str) -> list[Node]:
     """Return where a name stands in a room, members of others that are called so not counted."""
     plain = [node for node in named(room).get(name, ()) if not _is_member(node)]
-    return plain + [n for n in inside(room, "interpolation", "string_literal") if _says(n, name)]
+    return plain + _in_letters(room).get(name, [])
 
 
 def _is_member(node: Node) -> bool:
@@ -270,11 +281,14 @@ def _is_member(node: Node) -> bool:
     return is_field or is_method
 
 
-def _says(node: Node, name: str) -> bool:
-    """Whether a Kotlin string has `$name` in it, which the grammar takes for letters."""
-    return node.type == "string_literal" and bool(
-        re.search(rf"(?<!\\)\${re.escape(name)}(?!\w)", text_of(node))
-    )
+@lru_cache(maxsize=256)
+def _in_letters(room: Node) -> dict[str, list[Node]]:
+    """Return Kotlin's strings by the `$name` in them, which the grammar takes for letters."""
+    found: dict[str, list[Node]] = {}
+    for node in inside(room, "string_literal"):
+        for name in dict.fromkeys(re.findall(r"(?<!\\)\$([A-Za-z_]\w*)", text_of(node))):
+            found.setdefault(name, []).append(node)
+    return found
 
 
 def parts_of(node: Node) -> list[Part] | None:
@@ -352,6 +366,12 @@ def _read(node: Node) -> list[Part] | None:
 
 def type_of(code: Code, name: str, at: Node) -> str:
     """Return the declared type of a parameter or local of the function around, "" if not seen."""
+    for room in above(at, *FUNCTIONS, "lambda_literal", "lambda_expression"):
+        if room.type in FUNCTIONS:
+            break
+        given = child(room, "lambda_parameters") or field(room, "parameters")
+        if given is not None and (name in named(given) or text_of(given) == name):
+            return ""
     for room in above(at, *FUNCTIONS, *CLASSES):
         kinds = (
             ("formal_parameter", "parameter") if room.type in FUNCTIONS else ("class_parameter",)
@@ -363,13 +383,14 @@ def type_of(code: Code, name: str, at: Node) -> str:
             if (text_of(field(node, "name")) or (names[0] if names else "")) == name:
                 kind = field(node, "type") or child(node, "user_type", "nullable_type")
                 return text_of(kind)
-        if room.type in FUNCTIONS and (local := _local_type(room, name)):
+        local = _local_type(room, name) if room.type in FUNCTIONS else None
+        if local is not None:
             return local
     return ""
 
 
-def _local_type(room: Node, name: str) -> str:
-    """Return the type that a local is declared with, or that its letters show."""
+def _local_type(room: Node, name: str) -> str | None:
+    """Return the type that a local is declared with, "" for one without, None for no local."""
     for node in inside(room, "local_variable_declaration", "variable_declaration"):
         declarator = field(node, "declarator")
         said = text_of(
@@ -378,4 +399,4 @@ def _local_type(room: Node, name: str) -> str:
         if said == name:
             kind = field(node, "type") or child(node, "user_type", "nullable_type")
             return text_of(kind)
-    return ""
+    return None

@@ -15,10 +15,12 @@ from secdaemon.pipeline.fixes.patterns.instances import Instance, pattern
 from secdaemon.pipeline.fixes.patterns.jvm_code import (
     JVM,
     Call,
+    above,
     calls_of,
     chain_of,
     declaration_around,
     declared,
+    function_of,
     inside,
     letters_of,
     name_of,
@@ -29,16 +31,17 @@ from secdaemon.pipeline.fixes.patterns.jvm_code import (
 from secdaemon.pipeline.fixes.patterns.model import Code
 from secdaemon.pipeline.fixes.patterns.syntax import replaced, words_in
 from secdaemon.pipeline.fixes.quote import inline
-from secdaemon.pipeline.routes.syntax import text_of
+from secdaemon.pipeline.routes.syntax import child, field, text_of
 
 _WEAK_HASHES = frozenset(("MD2", "MD4", "MD5", "SHA", "SHA1", "SHA-1"))
 _HASHERS = {"md5Hex": "sha256Hex", "sha1Hex": "sha256Hex", "md5": "sha256", "sha1": "sha256"}
 _FIXED_BY_OTHERS = re.compile(
     r"258EAFA5-E914|content-?md5|pwned|x5t|thumb-?print|websocket-?accept|git-?(blob|object)"
-    r"|name-?uuid|gravatar|etag|hibp",
+    r"|name-?uuid|gravatar|etag|hibp|\bUUID\(|%032x|padStart\(32|(?:SecretKey|IvParameter)Spec\(",
     re.IGNORECASE,
 )
-"""Protocols whose hash is not the project's to choose."""
+"""Protocols whose hash is not the project's to choose, and uses that want its length."""
+_OWN_NAME = re.compile(r"(?<![a-z])(md-?[245]|sha-?1)(?!\d)")
 _PASSWORDS = re.compile(r"(?<![a-z])(pass-?(word|wd|code|phrase)|passwd|pwd|pin)s?(?![a-z])")
 _SIGNATURE = re.compile(r"(?:MD2|MD5|SHA-?1)with(RSA|DSA|ECDSA)", re.IGNORECASE)
 _WEAK_CURVE = re.compile(
@@ -79,7 +82,17 @@ def _hashes(code: Code) -> Iterator[Instance]:
 def _is_bound(code: Code, call: Call) -> bool:
     """Whether the hash is fixed by a protocol, or of a password, which needs a slow one."""
     room = room_of(code, call.node)
-    return says(room, _FIXED_BY_OTHERS) or _is_about_passwords(room)
+    return says(room, _FIXED_BY_OTHERS) or _is_about_passwords(room) or _is_called_so(code, call)
+
+
+def _is_called_so(code: Code, call: Call) -> bool:
+    """Whether the function, or what is made, has the old hash for a name, as callers expect."""
+    function = function_of(call.node)
+    named = field(function, "name") or child(function, "identifier") if function else None
+    kinds = ("property_declaration", "local_variable_declaration", "field_declaration")
+    made = (declared(code, each) for each in above(call.node, *kinds))
+    names = (text_of(named), *(pair[0] for pair in made if pair is not None))
+    return bool(_OWN_NAME.search(words_in(*names)))
 
 
 @lru_cache(maxsize=64)
@@ -155,7 +168,11 @@ def _iterations(code: Code) -> Iterator[Instance]:
     for call in calls_of(code, "PBEKeySpec"):
         count = call.given(_ITERATIONS_AT)
         kinds = _derivations(code)
-        if count is None or len(kinds) != 1 or (wanted := _ITERATIONS.get(kinds.pop())) is None:
+        if (
+            count is None
+            or len(kinds) != 1
+            or (wanted := _ITERATIONS.get(next(iter(kinds)))) is None
+        ):
             continue
         literal = count if number_of(count) is not None else _constant(code, name_of(count))
         number = number_of(literal)
@@ -170,22 +187,27 @@ def _iterations(code: Code) -> Iterator[Instance]:
         )
 
 
-def _derivations(code: Code) -> set[str]:
+@lru_cache(maxsize=4)
+def _derivations(code: Code) -> frozenset[str]:
     """Return the hashes of the PBKDF2 that the text names."""
-    return set(re.findall(r'"PBKDF2WithHmac(SHA1|SHA256|SHA512)"', code.text))
+    return frozenset(re.findall(r'"PBKDF2WithHmac(SHA1|SHA256|SHA512)"', code.text))
 
 
 def _constant(code: Code, name: str) -> Node | None:
     """Return the literal that a constant of this file is, None for none or several."""
-    kinds = ("property_declaration", "field_declaration")
-    found = [
-        pair[1]
-        for node in inside(code.root, *kinds)
-        if (pair := declared(code, node)) is not None
-        and pair[0] == name
-        and re.search(r"\b(val|final)\b", text_of(node).partition("=")[0])
-    ]
+    found = _constants(code).get(name, [])
     return found[0] if name and len(found) == 1 else None
+
+
+@lru_cache(maxsize=4)
+def _constants(code: Code) -> dict[str, list[Node]]:
+    """Return what the constants of a file are, by their names."""
+    found: dict[str, list[Node]] = {}
+    for node in inside(code.root, "property_declaration", "field_declaration"):
+        pair = declared(code, node)
+        if pair and re.search(r"\b(val|final)\b", text_of(node).partition("=")[0]):
+            found.setdefault(pair[0], []).append(pair[1])
+    return found
 
 
 def _tls(code: Code) -> Iterator[Instance]:
@@ -251,7 +273,7 @@ PATTERNS = (
     pattern(
         "jvm-weak-signature",
         r"weak-signature|sha-?1|md5|signature-alg|weak-crypto|broken-crypto",
-        (327, 328, 347),
+        (327, 328),
         JVM,
         _signatures,
     ),
@@ -274,7 +296,7 @@ PATTERNS = (
         "jvm-tls-version",
         r"(weak|insecure|old)-(ssl|tls)|ssl-?(context|v2|v3)|tls-?v?1|ssl-version|tls-version"
         r"|default-tls|weak-ssl-context",
-        (326, 327, 295, 757),
+        (326, 327, 757),
         JVM,
         _tls,
     ),

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable
+from functools import lru_cache
 
 from tree_sitter import Node
 
@@ -24,6 +25,12 @@ _PASSED = frozenset(
 """What evaluates all that it holds, once: a line before it comes before what it holds."""
 
 
+_OF_A_FILE = frozenset(
+    ("package_header", "import", "function_declaration", "class_declaration", "object_declaration")
+)
+"""What stands beside a property of a Kotlin file, where no statement may stand."""
+
+
 def statement_of(node: Node) -> Node | None:
     """Return the statement that evaluates a node once and always; None where there is none.
 
@@ -33,6 +40,8 @@ def statement_of(node: Node) -> Node | None:
     for _ in range(MAX_ABOVE):
         parent = node.parent
         if parent is None:
+            return None
+        if parent.type == "source_file" and any(c.type in _OF_A_FILE for c in parent.children):
             return None
         if parent.type in BLOCKS:
             return node
@@ -83,6 +92,7 @@ def is_simple_statement(statement: Node) -> bool:
     return parent.type != "lambda_literal" or parent.named_children[-1] != statement
 
 
+@lru_cache(maxsize=16)
 def is_free(code: Code, name: str) -> bool:
     """Whether no word of the text is this name."""
     return not re.search(rf"(?<!\w){re.escape(name)}(?!\w)", code.text)

@@ -10,6 +10,7 @@ from secdaemon.pipeline.fixes.patterns.instances import Instance, pattern
 from secdaemon.pipeline.fixes.patterns.jvm_code import (
     JVM,
     Call,
+    call_of,
     calls_of,
     declaration_around,
     declared,
@@ -69,9 +70,27 @@ def _paths(code: Code) -> Iterator[Instance]:
         if made is None or says(room_of(code, call.node), _CHECKED):
             continue
         folder, name = made
+        if call.name == "resolve" and not _is_path(code, folder):
+            continue
         if not _comes_from_elsewhere(name) or not _PLAIN.fullmatch(text_of(folder)):
             continue
-        yield Instance(call.node, _path_edits(code, call, folder), _reason(folder, name))
+        further = call_of(call.node.parent) or call_of(_up(call.node))
+        is_last = further is None or further.name != "resolve" or further.receiver != call.node
+        edits = _path_edits(code, call, folder) if is_last else ()
+        yield Instance(call.node, edits, _reason(folder, name))
+
+
+def _up(node: Node) -> Node | None:
+    return node.parent.parent if node.parent is not None else None
+
+
+def _is_path(code: Code, folder: Node) -> bool:
+    """Whether a file's folder is a `Path`, as far as the file says: addresses resolve as well."""
+    name = re.escape(text_of(folder).removeprefix("this."))
+    kinds = r"(?:URI|URL|HttpUrl|Uri|ClassLoader)"
+    is_other = re.search(rf"\b{kinds}\??\s+{name}\b|\b{name}\s*:\s*{kinds}\b", code.text)
+    is_seen = re.search(r"\bjava\.nio\.file\b|\bPaths?\b", code.text)
+    return is_other is None and (is_seen is not None or not code.whole)
 
 
 def _joined(call: Call) -> tuple[Node, Node] | None:

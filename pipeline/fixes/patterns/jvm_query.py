@@ -12,11 +12,19 @@ from secdaemon.pipeline.routes.syntax import text_of
 
 _MAX_VALUES = 12
 _BEFORE_VALUE = re.compile(
-    r"(?:[^<>!=]=|<|>|<=|>=|<>|!=|\bLIKE|\bVALUES\s*\((?:[^()]*,)?|\bBETWEEN|\bBETWEEN\s+\S+\s+AND)"
+    r"(?:(?<![-<>=!~#@&|*+/:])(?:=|<|>|<=|>=|<>|!=)|\bI?LIKE|\bVALUES\s*\((?:[^()]*,)?|\bBETWEEN|\bBETWEEN\s+\S+\s+AND)"
     r"\s*$",
     re.IGNORECASE,
 )
 """Where a value may stand in SQL, and nothing else."""
+_BEFORE_TEXT = re.compile(rf"(?:{_BEFORE_VALUE.pattern}|[(,]\s*$|\|\|\s*$)", re.IGNORECASE)
+"""The same for a text in quotes: behind `INTERVAL`, `DATE` or `AS` only a literal may stand."""
+_READS_OR_WRITES = re.compile(
+    r"(?:\s|\\n|\()*(?:select|insert|update|delete|with|merge|replace|from)\b", re.IGNORECASE
+)
+"""Other statements (`SET`, `CREATE USER`, `ALTER`) take no parameters in most databases."""
+_ESCAPES = re.compile(r"(?i)escap|quot|saniti|encode")
+"""What makes a text fit to stand in SQL would be part of the value once it is bound."""
 _AFTER_VALUE = re.compile(r"(?:[\s,;)]|$)")
 _PIECE_OF_SQL = re.compile(
     r"(?i)(?:where|clause|order|sort|column|table|condition|filter|sql|query|expr|criteria|field"
@@ -52,6 +60,8 @@ def query_of(
     letters = "".join(part.text for part in parts if part.is_letters)
     is_parameterised = "?" in letters or re.search(r"(?<!:):[A-Za-z_]", letters)
     if is_parameterised or re.search(r"\\[^nt\"]|--|/\*|`", letters):
+        return None
+    if not _READS_OR_WRITES.match(letters):
         return None
     built = _Builder(code, marker, '"""' if text_of(node).startswith('"""') else '"')
     if not all(built.take(part) for part in parts):
@@ -127,6 +137,8 @@ class _Builder:
             return True
         if len([part for part in held if not part.is_letters]) != 1:
             return False
+        if not _BEFORE_TEXT.search("".join(self._lines)):
+            return False
         self._put(_text(self._code, held), quoted=True, composed=len(held) > 1)
         return True
 
@@ -146,7 +158,8 @@ def _is_value(text: str) -> bool:
     """Whether an expression can be handed over as it is, and does not say that it is SQL."""
     last = re.findall(r"[A-Za-z_]\w*", text)[-1:]
     is_plain = re.fullmatch(r"[\w.()!?\[\]\"' ]+", text) is not None and "?:" not in text
-    return is_plain and bool(last) and not _PIECE_OF_SQL.search(last[0])
+    is_ready = _PIECE_OF_SQL.search(last[0]) if last else None
+    return is_plain and bool(last) and not is_ready and not _ESCAPES.search(text)
 
 
 def _text(code: Code, parts: list[Part]) -> str:

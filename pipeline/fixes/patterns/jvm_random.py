@@ -138,7 +138,13 @@ def _is_secret(node: Node) -> bool:
     function = function_of(node)
     names = []
     if function is not None:
+        # What it is given says what it is about, such as a map's key, but not what it makes.
+        kinds = ("parameter", "formal_parameter")
+        given = {
+            text_of(n) for each in inside(function, *kinds) for n in inside(each, "identifier")
+        }
         names = [text_of(n) for n in inside(function, "identifier") if n.start_byte < node.end_byte]
+        names = [name for name in names if name not in given]
     declaration = declaration_around(node)
     if declaration is not None:
         names += [text_of(n) for n in inside(declaration, "identifier")[:1]]

@@ -13,8 +13,9 @@ _FROM_REQUEST = re.compile(
     r'(?P<value>call\.(?:request\.(?:queryParameters|rawQueryParameters)|parameters)\["\w+"\])'
     r'(?:!!|\s*\?:\s*(?P<default>"/[\w/.-]*"))?'
 )
-_LOCAL = 'it.startsWith("/") && !it.startsWith("//") && !it.startsWith("/\\\\")'
-"""Browsers read a backslash as a slash, and two slashes as the beginning of a host."""
+_LOCAL = 'it.startsWith("/") && !it.startsWith("//") && !it.startsWith("/\\\\") && \'\\t\' !in it'
+"""Browsers read a backslash as a slash, two slashes as the beginning of a host, and no tabs: Ktor
+lets a tab through in a header, so that a slash, a tab and a slash would be two slashes."""
 
 
 def _redirects(code: Code) -> Iterator[Instance]:

@@ -26,6 +26,7 @@ from secdaemon.pipeline.fixes.patterns.jvm_code import (
     function_of,
     inside,
     name_of,
+    named,
     room_of,
     uses,
 )
@@ -37,6 +38,13 @@ from secdaemon.pipeline.fixes.patterns.syntax import between, replaced
 from secdaemon.pipeline.routes.syntax import field, text_of
 
 _EXECUTE = ("executeQuery", "executeUpdate", "execute")
+_TAKES_SQL = frozenset((*_EXECUTE, "executeLargeUpdate", "addBatch"))
+_OF_A_STATEMENT = re.compile(
+    r"\b(?:this|connection|warnings|metaData|parameterMetaData|resultSet\w*|generatedKeys|maxRows"
+    r"|maxFieldSize|fetchSize|fetchDirection|queryTimeout|\w*[uU]pdateCount|largeMaxRows"
+    r"|moreResults|isClosed|isPoolable|isCloseOnCompletion)\b"
+)
+"""What means something else in a block that is applied to a statement."""
 _PREPARED = "java.sql.PreparedStatement"
 
 
@@ -81,6 +89,8 @@ def _at_once(
     if lines is None:
         return ()
     if code.grammar == "kotlin":
+        if any(_OF_A_STATEMENT.search(value) for value in query.values):
+            return ()
         end = call.node.end_byte
         done = f".apply {{ {'; '.join(lines)} }}.{call.name}()"
         return (
@@ -92,19 +102,31 @@ def _at_once(
     edits = [] if is_here else [replaced(code, text, query.source)]
     prepared = f"{text_of(made.receiver)}.prepareStatement({source})"
     statement = statement_of(call.node)
-    names = {text_of(node) for node in inside(room_of(code, call.node), "identifier")}
     added = importing(code, _PREPARED)
-    if statement is None or added is None or "statement" in names:
+    name = _name_for(code, call)
+    if statement is None or added is None or name in named(room_of(code, call.node)):
         return ()
-    first = f"PreparedStatement statement = {prepared};"
-    rest = [f"statement.{line};" for line in lines]
-    done = f"statement.{call.name}()"
+    first = f"PreparedStatement {name} = {prepared};"
+    rest = [f"{name}.{line};" for line in lines]
+    done = f"{name}.{call.name}()"
     return (
         *edits,
         before(code, statement, [first, *rest]),
         replaced(code, call.node, done),
         *added,
     )
+
+
+def _name_for(code: Code, call: Call) -> str:
+    """Return what a new statement is called: the second one of a function is `statement2`."""
+    room = room_of(code, call.node)
+    earlier = [
+        each
+        for each in calls_of(code, "createStatement")
+        if each.node.start_byte < call.node.start_byte and holds(room, each.node)
+        if call.receiver != each.node
+    ]
+    return f"statement{len(earlier) + 1}" if earlier else "statement"
 
 
 def _by_name(code: Code, call: Call, text: Node, sql: Node) -> tuple[TextEdit, ...] | None:
@@ -119,12 +141,7 @@ def _by_name(code: Code, call: Call, text: Node, sql: Node) -> tuple[TextEdit, .
     statement = statement_of(call.node)
     if query is None or statement is None or call.listed is None or creation.listed is None:
         return ()
-    others = [call_of(use.parent) or call_of(_up(use)) for use in uses(holder, name)]
-    if any(
-        other is not None and other.name in {*_EXECUTE, "addBatch"}
-        for other in others
-        if (other is not None and other.node != call.node)
-    ):
+    if not all(_is_harmless(use, call) for use in uses(holder, name)):
         return ()
     is_here = text.start_byte >= call.listed.start_byte
     source = with_query(sql, text, query) if is_here else text_of(sql)
@@ -146,6 +163,20 @@ def _by_name(code: Code, call: Call, text: Node, sql: Node) -> tuple[TextEdit, .
         before(code, statement, lines),
         replaced(code, call.listed, "()"),
         *(added if retyped else ()),
+    )
+
+
+def _is_harmless(use: Node, call: Call) -> bool:
+    """Whether a use of a statement is its declaration, or a call that brings no query."""
+    other = call_of(use.parent) or call_of(_up(use))
+    if other is not None and other.receiver == use:
+        return other.node == call.node or other.name not in _TAKES_SQL
+    parent = use.parent
+    is_property = parent is not None and parent.type == "navigation_expression"
+    return is_property or (
+        parent is not None
+        and parent.type
+        in {"variable_declarator", "variable_declaration", "resource", "lambda_parameters"}
     )
 
 

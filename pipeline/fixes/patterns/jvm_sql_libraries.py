@@ -30,6 +30,16 @@ from secdaemon.pipeline.routes.syntax import text_of
 
 _SPRING = frozenset(("query", "queryForObject", "queryForList", "queryForMap", "update"))
 _SPRING_LIST = frozenset(("queryForList", "queryForMap", "update"))
+_SPRINGS = re.compile(r"(?i)(?<!named)(?<!parameter)jdbc(?:template|operations)?$|^template$")
+_SPRING_CLASSES = re.compile(r"(?<!NamedParameter)Jdbc(?:Template|Operations)\b")
+_ENTITY_MANAGERS = re.compile(
+    r"(?i)(?:^|\.)(?:em|\w*entity_?manager|\w*session|(?:get|open)\w*session|getEntityManager)"
+    r"(?:\(\))?(?:!!)?$"
+)
+_NO_COLUMN = re.compile(
+    r"(?i)\bhaving\b|\)\s*(?:=|<|>|<=|>=|<>|!=)\s*\?|[-+*/|]\s*[\w.]+\s*[=<>]+\s*\?"
+)
+"""SQLite compares what is no column with a text as unlike: `COUNT(*) > ?` would never hold."""
 _JPA = ("createQuery", "createNativeQuery", "createSQLQuery", "createSelectionQuery")
 _MAX_JPA = 2
 
@@ -38,7 +48,11 @@ def templates(code: Code) -> Iterator[Instance]:
     """Spring's `JdbcTemplate`, whose arguments stand behind the query."""
     for call in calls_of(code, *_SPRING, "execute"):
         sql = call.given(0)
-        if sql is None or not re.search(r"(?i)jdbc(template|operations)?$|^template$", call.on):
+        if sql is None or not _SPRINGS.search(call.on):
+            continue
+        is_typed = text_of(call.node).removeprefix(call.on).partition("(")[0].endswith(">")
+        is_other = "import " in code.text and not _SPRING_CLASSES.search(code.text)
+        if is_typed or (code.whole and is_other):
             continue
         text = source_of(code, call, sql)
         if text is None or not has_values(text):
@@ -64,7 +78,9 @@ def jpa(code: Code) -> Iterator[Instance]:
     """JPA and Hibernate: parameters by name in JPQL, by place in SQL."""
     for call in calls_of(code, *_JPA):
         sql = call.given(0)
-        if sql is None or call.receiver is None or len(call.arguments) > _MAX_JPA or call.block:
+        if sql is None or not _ENTITY_MANAGERS.search(call.on) or call.block:
+            continue
+        if len(call.arguments) > _MAX_JPA or (code.whole and "javax.jcr" in code.text):
             continue
         text = source_of(code, call, sql)
         if text is None or not has_values(text):
@@ -123,6 +139,8 @@ def android(code: Code) -> Iterator[Instance]:
         edits: tuple[TextEdit, ...] = ()
         is_empty = room == 1 or text_of(last) == "null"
         is_kept = query is not None and not any(is_reassigned(call.node, v) for v in query.values)
+        if query is not None and call.name == "rawQuery" and not all(query.quoted):
+            is_kept = is_kept and not _NO_COLUMN.search(query.source)
         if query is not None and is_kept and len(call.arguments) == room and is_empty:
             listed = _array(code, call, query)
             first = replaced(code, text, query.source)

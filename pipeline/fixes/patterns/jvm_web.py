@@ -14,10 +14,11 @@ from secdaemon.pipeline.fixes.patterns.jvm_code import (
     inside,
     name_of,
     room_of,
+    says,
 )
 from secdaemon.pipeline.fixes.patterns.jvm_edits import before, removed_statement, statement_of
 from secdaemon.pipeline.fixes.patterns.model import Code
-from secdaemon.pipeline.fixes.patterns.syntax import begins_line, replaced
+from secdaemon.pipeline.fixes.patterns.syntax import READ_BY_SCRIPTS, begins_line, replaced
 from secdaemon.pipeline.routes.syntax import field, text_of
 
 _CAUGHT = r"(e|ex|err|cause|exception|error|t|throwable)"
@@ -34,28 +35,40 @@ _SETTERS = {"setSecure": "secure", "setHttpOnly": "httpOnly", "secure": "secure"
     "isSecure": "secure",
     "isHttpOnly": "httpOnly",
 }
+_MAX_COOKIES = 100
 _COOKIE = re.compile(r"(?i)cookie")
 
 
 def _switched_off(code: Code) -> Iterator[Instance]:
     """`setSecure(false)`, `.httpOnly(false)`, `cookie.secure = false`, `secure = false`."""
+    for shown, value, flag in _off(code):
+        if text_of(value) == "false" and not _is_for_scripts(code, value, flag):
+            yield Instance(shown, (replaced(code, value, "true"),), _WHY[flag])
+
+
+def _off(code: Code) -> Iterator[tuple[Node, Node, str]]:
+    """Yield where a cookie's flag is set, with its value and the flag."""
     for call in calls_of(code, "setSecure", "setHttpOnly", "secure", "httpOnly"):
         given = call.given(0)
-        if given is not None and text_of(given) == "false" and _COOKIE.search(call.on):
-            yield Instance(call.word, (replaced(code, given, "true"),), _WHY[_SETTERS[call.name]])
+        if given is not None and _COOKIE.search(call.on):
+            yield call.word, given, _SETTERS[call.name]
     for node in inside(code.root, "assignment") if code.grammar == "kotlin" else ():
         left, right = field(node, "left"), field(node, "right")
         owner, _, name = text_of(left).rpartition(".")
         is_cookie = _COOKIE.search(owner) or (not owner and _applied_to_cookie(node))
-        if right is not None and text_of(right) == "false" and name in _SETTERS and is_cookie:
-            yield Instance(node, (replaced(code, right, "true"),), _WHY[_SETTERS[name]])
+        if right is not None and name in _SETTERS and is_cookie:
+            yield node, right, _SETTERS[name]
     for call in calls_of(code, "Cookie", "append"):
         if call.name == "append" and not call.on.endswith("cookies"):
             continue
         for argument in call.arguments:
-            if argument.name in {"secure", "httpOnly"} and text_of(argument.value) == "false":
-                edits = (replaced(code, argument.value, "true"),)
-                yield Instance(argument.value.parent or call.node, edits, _WHY[argument.name])
+            if argument.name in {"secure", "httpOnly"}:
+                yield argument.value.parent or call.node, argument.value, argument.name
+
+
+def _is_for_scripts(code: Code, node: Node, flag: str) -> bool:
+    """Whether the page's own scripts have to read the cookie: a token against CSRF in it."""
+    return flag == "httpOnly" and says(room_of(code, node), READ_BY_SCRIPTS)
 
 
 def _applied_to_cookie(node: Node) -> bool:
@@ -69,7 +82,7 @@ def _applied_to_cookie(node: Node) -> bool:
 
 def _left_open(code: Code) -> Iterator[Instance]:
     """A servlet's cookie that is sent without the flags, and Ktor's session cookie."""
-    for call in calls_of(code, "addCookie"):
+    for call in calls_of(code, "addCookie")[:_MAX_COOKIES]:
         name = name_of(call.given(0))
         statement = statement_of(call.node)
         room = text_of(room_of(code, call.node))
@@ -81,6 +94,8 @@ def _left_open(code: Code) -> Iterator[Instance]:
             if not re.search(rf"\b{re.escape(name)}\s*\.\s*(?:{setter}\b|{short}\s*=)", room)
         ]
         is_made = re.search(rf"\b{re.escape(name)}\s*=\s*(?:new\s+)?(?:[\w.]*\.)?Cookie\(", room)
+        if is_made is not None and READ_BY_SCRIPTS.search(room[is_made.end() :][:80]):
+            missing = [setter for setter in missing if setter != "setHttpOnly"]
         if not missing or is_made is None or ".apply" in room:
             continue
         end = ";" if code.grammar == "java" else ""
@@ -144,7 +159,8 @@ def _shared(code: Code) -> Iterator[Instance]:
                 yield Instance(node, edits, reason, source=call.node)
     for call in calls_of(code, "allowCredentials", "setAllowCredentials"):
         given = call.given(0)
-        room = text_of(room_of(code, call.node))
+        chain = _chain(call.node)
+        room = chain if "rigin" in chain else text_of(room_of(code, call.node))
         is_any = re.search(
             r"(?:allowedOriginPatterns|setAllowedOriginPatterns|addAllowedOriginPattern"
             r"|allowedOrigins|addAllowedOrigin|setAllowedOrigins)\(\s*(?:(?:List\.of|listOf"
@@ -153,6 +169,16 @@ def _shared(code: Code) -> Iterator[Instance]:
         )
         if given is not None and text_of(given) == "true" and is_any:
             yield Instance(call.word, (replaced(code, given, "false"),), reason)
+
+
+def _chain(node: Node) -> str:
+    """Return the text of the whole chain of calls that a call is in."""
+    parent = node.parent
+    while parent is not None and parent.type in {
+        *("method_invocation", "call_expression", "navigation_expression"),
+    }:
+        node, parent = parent, parent.parent
+    return text_of(node)
 
 
 def _told(code: Code) -> Iterator[Instance]:
@@ -221,16 +247,20 @@ def _printed(code: Code) -> Iterator[Instance]:
         )
 
 
-_COOKIES = r".*cookie|.*(http-?only|same-?site|secure-flag)|missing-(httponly|secure)"
+_COOKIES = (
+    r".*cookie.*(secure|flag|http-?only|unsafe|setting|config)|.*(in-?secure|unsafe|missing|without)"
+    r".*cookie|.*(http-?only|secure-flag)|missing-(httponly|secure)"
+)
 
 PATTERNS = (
-    pattern("jvm-cookie-flags", _COOKIES, (614, 1004, 1275, 319), JVM, _switched_off),
+    pattern("jvm-cookie-flags", _COOKIES, (614, 1004, 319), JVM, _switched_off),
     pattern("jvm-cookie-open", _COOKIES, (614, 1004), JVM, _left_open),
-    pattern("jvm-cookie-same-site", _COOKIES, (1275, 352), JVM, _same_site),
+    pattern("jvm-cookie-same-site", r".*same-?site", (1275,), JVM, _same_site),
     pattern("jvm-cors-credentials", r".*cors|.*any-?host|.*origin", (942, 346, 183), JVM, _shared),
     pattern(
         "jvm-error-told",
-        r".*(stack-?trace|error-?(message|leak|disclos|detail)|exception|information-?(leak|expos|"
+        r".*(stack-?trace|(error|exception)-?(message|leak|disclos|detail|expos|in-response)"
+        r"|information-?(leak|expos|"
         r"disclos)|verbose-error)",
         (209, 200, 497, 210),
         ("kotlin",),

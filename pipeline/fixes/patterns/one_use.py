@@ -10,7 +10,7 @@ from secdaemon.pipeline.fixes.patterns.model import Code
 from secdaemon.pipeline.fixes.patterns.syntax import around
 from secdaemon.pipeline.routes.syntax import field, text_of, within
 
-_FUNCTIONS = (
+FUNCTIONS = (
     "function_definition",
     "function_declaration",
     "function_expression",
@@ -52,7 +52,7 @@ class Bindings(NamedTuple):
 
 def bindings(code: Code, node: Node) -> Bindings:
     """Return the names of the innermost function around a node."""
-    return _bindings(around(node, *_FUNCTIONS) or code.root)
+    return _bindings(around(node, *FUNCTIONS) or code.root)
 
 
 @lru_cache(maxsize=8)

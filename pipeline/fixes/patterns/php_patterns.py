@@ -51,10 +51,19 @@ def _objects(code: Code) -> Iterator[Instance]:
         listed = field(call, "arguments")
         if text_of(field(call, "function")) != "unserialize" or listed is None:
             continue
-        if len(arguments(call)) == 1:
+        if len(arguments(call)) == 1 and not _is_object(code, call):
             yield Instance(
                 call, (appended(code, listed, ["['allowed_classes' => false]"]),), reason
             )
+
+
+def _is_object(code: Code, call: Node) -> bool:
+    """Return whether what a call returns is used as an object."""
+    holder = call.parent
+    name = field(holder, "left") if holder is not None else None
+    if holder is not None and field(holder, "object") == call:
+        return True
+    return name is not None and f"{text_of(name)}->" in code.text
 
 
 def _certificates(code: Code) -> Iterator[Instance]:

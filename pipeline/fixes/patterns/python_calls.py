@@ -25,12 +25,16 @@ from secdaemon.pipeline.fixes.patterns.syntax import (
 from secdaemon.pipeline.routes.syntax import field, text_of, within
 
 _DATA = re.compile(
-    r"(?<![a-z])(data|json|dict|list|tuple|settings|config|payload|literal|raw|line|row|content"
-    r"|params|options|headers|value)s?(?![a-z])"
+    r"(?<![a-z])(data|json|dict|list|tuple|settings|config|payload|literal|raw|row|headers)s?(?![a-z])"
 )
 _CODE = re.compile(
     r"(?<![a-z])(expr(ession)?|formula|code|command|cmd|source|script|math)(?![a-z])"
 )
+_HTML = re.compile(
+    r"(?<![a-z])(html|markup|svg|icon|body|content|rows?|cells?|items|link|links|join|render\w*|form"
+    r"|widget|field|input|button|table|attrs?|style|css)(?![a-z])"
+)
+"""What values are called that are markup themselves."""
 _PARSERS = frozenset(("XML", "XMLParser", "ParseError", "fromstring", "iterparse", "parse"))
 
 
@@ -63,20 +67,30 @@ def _archives(code: Code) -> Iterator[Instance]:
     opened = _tar_names(code, names)
     reason = (
         '`filter="data"` refuses members that lie outside the folder, links that lead out of it '
-        "and device files."
+        "and device files; Python has it from 3.12 on, and in the security releases since 2023."
     )
     for call in calls(code):
         called, given = field(call, "function"), field(call, "arguments")
         if called is None or given is None or method_of(call) not in {"extractall", "extract"}:
             continue
         owner = text_of(field(called, "object"))
-        if owner not in opened or keyword(call, "filter") is not None or has_splat(call):
+        if (
+            (_scope(call), owner) not in opened
+            or keyword(call, "filter") is not None
+            or has_splat(call)
+        ):
             continue
         yield Instance(call, (appended(code, given, ['filter="data"']),), reason)
 
 
-def _tar_names(code: Code, names: Names) -> frozenset[str]:
-    """Return the variables that hold an open tar archive."""
+def _scope(node: Node) -> int:
+    """Return where the function around a node begins, 0 for none."""
+    function = around(node, "function_definition")
+    return function.start_byte if function is not None else 0
+
+
+def _tar_names(code: Code, names: Names) -> frozenset[tuple[int, str]]:
+    """Return the variables that hold an open tar archive, with where their functions begin."""
     found = set()
     for call in calls(code):
         if names.of(field(call, "function")) not in {"tarfile.open", "tarfile.TarFile"}:
@@ -85,7 +99,7 @@ def _tar_names(code: Code, names: Names) -> frozenset[str]:
         if holder is None or holder not in {call.parent, around(call, "as_pattern")}:
             continue
         target = field(holder, "alias") or field(holder, "left")
-        found.add(text_of(target))
+        found.add((_scope(call), text_of(target)))
     return frozenset(found)
 
 
@@ -123,6 +137,8 @@ def _formatted(node: Node) -> tuple[str, list[str]] | None:
             return None
         values.append(text_of(value))
         literal += "{}"
+    if "<script" in literal.lower() or any(_HTML.search(words_in(value)) for value in values):
+        return None
     quote = text_of(node.children[0])[1:]
     return (f"{quote}{literal}{quote}", values) if values else None
 
@@ -194,6 +210,12 @@ PATTERNS = (
     pattern("python-eval", r"b307|.*(eval|code-inject)", (94, 95), PYTHON, _evaluated),
     pattern("python-tar", r"b202|.*(tar|zip-?slip)", (22,), PYTHON, _archives),
     pattern("python-markup", r"b704|.*(markup|xss|escap)", (79,), PYTHON, _markup),
-    pattern("python-xml", r"b31[0-9]|b40[5-9]|b410|.*(xxe|xml)", (611, 776), PYTHON, _xml),
-    pattern("python-chmod", r"b103|.*(chmod|file-permission)", (732,), PYTHON, _world_writable),
+    pattern("python-xml", r"b31[3-9]|b40[5-9]|.*(xxe|xml)", (611, 776), PYTHON, _xml),
+    pattern(
+        "python-chmod",
+        r"b103|.*(chmod|file-permission|permissive)",
+        (732,),
+        PYTHON,
+        _world_writable,
+    ),
 )

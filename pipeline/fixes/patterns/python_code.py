@@ -12,6 +12,8 @@ from secdaemon.pipeline.fixes.patterns.syntax import (
     begins_line,
     indent_of,
     inserted,
+    items,
+    without,
     without_line,
 )
 from secdaemon.pipeline.routes.syntax import field, text_of, within
@@ -65,11 +67,22 @@ class Names:
         return self._added[module]
 
     def _adding(self, module: str) -> tuple[TextEdit, ...] | None:
-        if not self._code.whole or self._origins.get(module) == module:
+        if not self._code.whole or self._is_above(module):
             return ()
-        if module in self._origins or any(_binds(node, module) for node in self._named(module)):
+        if self._origins.get(module, module) != module or any(
+            _binds(node, module) for node in self._named(module)
+        ):
             return None
         return (self._import(module),)
+
+    def _is_above(self, module: str) -> bool:
+        """Return whether a module is imported for the whole file, and not for types alone."""
+        return any(
+            (module, module) in _imported(node)
+            and around(node, "function_definition", "class_definition") is None
+            and not _is_for_types(node)
+            for node in self.nodes
+        )
 
     def adding_member(self, module: str, member: str) -> tuple[TextEdit, ...] | None:
         """Return the edit that adds a name to `from module import …`; () if there, or in a part.
@@ -105,7 +118,7 @@ class Names:
             return inserted(self._code, after.start_byte, f"import {module}\n")
         if block:
             return inserted(self._code, block[-1].end_byte, f"\nimport {module}")
-        head = self._code.root.children[:1]
+        head = items(self._code.root)[:1]
         lead = [n for n in self._code.root.children if n.type == _FUTURE]
         if not lead and head and _is_docstring(head[0]):
             lead = head
@@ -116,14 +129,24 @@ class Names:
         return inserted(self._code, at, f"import {module}\n\n")
 
 
+def _is_for_types(node: Node) -> bool:
+    branch = around(node, "if_statement")
+    return branch is not None and "TYPE_CHECKING" in text_of(field(branch, "condition"))
+
+
 def tidied(before: Code, after: Code) -> tuple[TextEdit, ...]:
-    """Return the edits to `after` that take out the imports of one name that only `before` used."""
-    old, new = _used(before), _used(after)
+    """Return the edits to `after` that take out the imported names that only `before` used."""
+    gone = _used(before) - _used(after)
     edits = []
     for node in within(after.root, *_IMPORTS):
         names = [name for name, _ in _imported(node)]
-        if len(names) == 1 and names[0] in old - new and node.parent == after.root:
+        unused = [at for at, name in enumerate(names) if name in gone]
+        if not unused or node.parent != after.root:
+            continue
+        if len(unused) == len(names):
             edits.append(without_line(after, node))
+        elif len(unused) == 1:
+            edits.append(without(after, node.children_by_field_name("name")[unused[0]]))
     return tuple(edits)
 
 

@@ -1,5 +1,6 @@
 """Python: command lines that a shell reads."""
 
+import re
 from collections.abc import Iterator
 
 from tree_sitter import Node
@@ -21,6 +22,8 @@ from secdaemon.pipeline.fixes.patterns.templates import template_of
 from secdaemon.pipeline.routes.syntax import field, text_of
 
 _RUNS = frozenset(("run", "call", "check_call", "check_output", "Popen"))
+_DECODED = re.compile(r"WEXITSTATUS|WIFEXITED|waitstatus|>>\s*8|\b256\b")
+"""What is done with the status of a process as `os.system` tells it."""
 _WHY = "so that nothing in an argument is read as another command."
 
 
@@ -33,6 +36,10 @@ def _shell_calls(code: Code) -> Iterator[Instance]:
         if module != "subprocess" or name not in _RUNS or shell is None:
             continue
         if text_of(keyword_value(call, "shell")) != "True" or len(given) != 1 or has_splat(call):
+            continue
+        if keyword(call, "executable") is not None:
+            # It names the shell here, and would name the program without one.
+            yield Instance(call, (), "")
             continue
         made = value_of(code, given[0]) or given[0]
         edits = _as_list(code, made)
@@ -71,18 +78,22 @@ def _system_calls(code: Code) -> Iterator[Instance]:
         target = call if origin == "os.system" else _read_of(call)
         reason = (
             f"`subprocess.run` starts the program with a list of arguments and without a shell, "
-            f"{_WHY}{names.asks_for('subprocess')}"
+            f"{_WHY} A program that is missing raises `FileNotFoundError` now."
+            f"{names.asks_for('subprocess')}"
         )
         source = None if made == given[0] else made
         is_typed = made.parent is not None and field(made.parent, "type") is not None
-        if listed is None or added is None or target is None or is_typed:
+        is_decoded = origin == "os.system" and _DECODED.search(code.text)
+        if listed is None or added is None or target is None or is_typed or is_decoded:
             yield Instance(call, (), reason, source)
             continue
         command = listed if source is None else text_of(given[0])
         new = (
             _run(call, command)
             if origin == "os.system"
-            else (f"subprocess.run({command}, capture_output=True, text=True, check=False).stdout")
+            else (
+                f"subprocess.run({command}, stdout=subprocess.PIPE, text=True, check=False).stdout"
+            )
         )
         edits = (replaced(code, target, new), *added)
         if source is not None:

@@ -1,5 +1,6 @@
 """Python: hashes that are broken, numbers that can be guessed, comparisons that tell by time."""
 
+import re
 from collections.abc import Iterator
 
 from tree_sitter import Node
@@ -23,8 +24,10 @@ from secdaemon.pipeline.fixes.patterns.syntax import (
     SECRET_WORDS,
     appended,
     around,
+    begins_line,
     between,
     calls,
+    indent_of,
     items,
     replaced,
     words_in,
@@ -33,10 +36,26 @@ from secdaemon.pipeline.fixes.quote import inline
 from secdaemon.pipeline.routes.syntax import field, text_of, within
 
 _BROKEN = frozenset(("md5", "sha1", "md4"))
+_FIXED = re.compile(
+    r"(?<![a-z])(md-?[45]|sha-?1|git|blob|websocket|sec-websocket|totp|hotp|digest-auth|ha[12]|pwned"
+    r"|hibp|torrent|oauth|uuid|unpack|checksum|expected)"
+    r"(sum|s|hash|digest)?(?![a-z])"
+)
+"""What says which digest, or how long a one, others want."""
+_KEYS = re.compile(
+    r"(?<![a-z])(iv|nonce|aes|des3?|blowfish|rc4|arc4|ciphers?|fernet|encrypt|decrypt)(?![a-z])"
+)
+"""What a digest is the key of, whose length is given then."""
+_KEY = re.compile(r"(?<![a-z])key(?![a-z])")
 _STATEMENTS = ("expression_statement", "return_statement")
 _DRAWS = frozenset(
     ("choice", "choices", "getrandbits", "randint", "random", "randrange", "sample", "uniform")
 )
+_REPEATED = re.compile(
+    r"random\.seed\(|^\s*(import|from) (torch|tensorflow|nltk|numpy|transformers)", re.MULTILINE
+)
+"""Where the same numbers are wanted again, and where tokens are words."""
+_WAITS = frozenset(("sleep", "delay", "wait", "sleep_ms"))
 _DIGESTS = frozenset(("digest", "hexdigest"))
 
 
@@ -63,7 +82,8 @@ def _hash(code: Code, call: Node, named: tuple[Node, Node | None]) -> Instance:
     called, algorithm = named
     statement = around(call, *_STATEMENTS) or call
     function = around(call, "function_definition")
-    about = words_in(text_of(statement), text_of(field(function, "name")) if function else "")
+    name = text_of(field(function, "name")) if function is not None else ""
+    about = words_in(text_of(statement), name)
     given = field(call, "arguments")
     if PASSWORDS.search(about) or has_splat(call) or given is None:
         return Instance(call, (), "")
@@ -74,6 +94,10 @@ def _hash(code: Code, call: Node, named: tuple[Node, Node | None]) -> Instance:
             "relies on it, and stored digests stay valid."
         )
         return Instance(call, (edit,), reason)
+    is_key = bool(_KEY.search(about)) and "-hexdigest" not in about
+    is_long = is_key or _KEYS.search(words_in(text_of(function or statement)))
+    if is_long or _FIXED.search(words_in(_without(statement, called, algorithm), name)):
+        return Instance(call, (), "")
     if algorithm is not None:
         quote = text_of(algorithm)[-1]
         edit = replaced(code, algorithm, f"{quote}sha256{quote}")
@@ -86,9 +110,17 @@ def _hash(code: Code, call: Node, named: tuple[Node, Node | None]) -> Instance:
     return Instance(call, (edit,), reason)
 
 
+def _without(statement: Node, called: Node, algorithm: Node | None) -> str:
+    """Return what a statement says beside the name of the digest that it calls."""
+    text = text_of(statement).replace(text_of(called), "", 1)
+    return text.replace(text_of(algorithm), "", 1) if algorithm is not None else text
+
+
 def _guessable(code: Code) -> Iterator[Instance]:
     """Yield draws from `random` whose value is called a token, a code, a password or the like."""
     names = Names(code)
+    if _REPEATED.search(code.text):
+        return
     for call in calls(code):
         called = field(call, "function")
         module, _, name = names.of(called).rpartition(".")
@@ -113,6 +145,9 @@ def _guessable(code: Code) -> Iterator[Instance]:
 def _is_secret(call: Node) -> bool:
     """Return whether what the value becomes, or the function that makes it, is called a secret."""
     function = around(call, "function_definition")
+    user = around(call, "call")
+    if user is not None and method_of(user) in _WAITS:
+        return False
     assigned = around(call, "assignment", "keyword_argument", "pair")
     target = None
     if assigned is not None:
@@ -134,8 +169,16 @@ def _timing(code: Code) -> Iterator[Instance]:
         if not made or any(side.type in {"string", "none", "integer"} for side in sides):
             continue
         new = f"hmac.compare_digest({', '.join(map(text_of, sides))})"
+        missing = [side for side in sides if side not in made and _may_miss(code, side)]
+        if missing and missing[0].type != "identifier":
+            # The value would have to be asked for twice.
+            yield Instance(node, (), "")
+            continue
         if operator == "!=":
             new = f"not {new}"
+        if missing:
+            name, is_ = text_of(missing[0]), ("is", "or") if operator == "!=" else ("is not", "and")
+            new = f"({name} {is_[0]} None {is_[1]} {new})"
         if operator == "!=" and node.parent is not None and node.parent.type == "not_operator":
             continue
         reason = (
@@ -143,6 +186,19 @@ def _timing(code: Code) -> Iterator[Instance]:
             f"signature cannot be guessed byte by byte.{names.asks_for('hmac')}"
         )
         yield Instance(node, (replaced(code, node, new), *added), reason)
+
+
+def _may_miss(code: Code, side: Node) -> bool:
+    """Return whether a value may be None, which `==` takes and `compare_digest` does not."""
+    made = bindings(code, side).only(text_of(side)) if side.type == "identifier" else side
+    if made is not None and made.type == "call":
+        return method_of(made) == "get" and len(positional(made)) == 1
+    function = around(side, "function_definition")
+    listed = field(function, "parameters") if function is not None else None
+    return any(
+        re.search(rf"\b{re.escape(text_of(side))}\b.*(None|Optional)", text_of(each))
+        for each in (items(listed) if listed is not None else ())
+    )
 
 
 def _is_keyed(side: Node, names: Names, code: Code) -> bool:
@@ -158,6 +214,12 @@ def _is_mac(call: Node, names: Names) -> bool:
         return False
     made = [names.of(field(each, "function")) for each in within(call, "call")]
     return "hmac.new" in made or "hmac.HMAC" in made
+
+
+_NO_FILE = re.compile(
+    r"\b(mkdir|makedirs|mkfifo|mknod|bind|symlink|link|copytree|rename|replace|listen)\(|Popen|\.sock"
+)
+"""What needs a name that nothing has yet."""
 
 
 def _temporary_names(code: Code) -> Iterator[Instance]:
@@ -183,7 +245,13 @@ def _made_file(code: Code, called: Node, parent: Node | None) -> tuple[TextEdit,
         return ()
     if statement.type != "expression_statement" or field(parent or called, "type") is not None:
         return ()
-    indent = " " * statement.start_point.column
+    function = around(statement, "function_definition")
+    is_taken = re.search(r"\bdescriptor\b", code.text) or _NO_FILE.search(
+        text_of(function or code.root)
+    )
+    if is_taken or not begins_line(code, statement):
+        return ()
+    indent = indent_of(code, statement)
     return (
         between(code, target.start_byte, target.start_byte, "descriptor, "),
         replaced(code, called, f"{text_of(field(called, 'object'))}.mkstemp"),
@@ -195,7 +263,7 @@ PATTERNS = (
     pattern(
         "python-hashes",
         r"b303|b324|.*(md5|sha-?1(?!\d)|hash|broken-crypto|weak-crypto|sensitive-data-hashing)",
-        (327, 328, 916),
+        (327, 328),
         PYTHON,
         _hashes,
     ),
@@ -203,7 +271,7 @@ PATTERNS = (
     pattern("python-timing", r".*(timing|constant-time)", (208, 203, 385), PYTHON, _timing),
     pattern(
         "python-mktemp",
-        r"b306|.*(mktemp|tempfile|temp-file)",
+        r"b306|.*(mktemp|tempfile|temp(orary)?-file)",
         (377, 379),
         PYTHON,
         _temporary_names,

@@ -18,12 +18,9 @@ from secdaemon.pipeline.fixes.patterns.python_code import (
     string_value,
 )
 from secdaemon.pipeline.fixes.patterns.syntax import (
-    READ_BY_SCRIPTS,
     appended,
     arguments,
     calls,
-    items,
-    quote_in,
     replaced,
     without,
 )
@@ -33,21 +30,12 @@ _HTTP_VERBS = frozenset(("delete", "get", "head", "options", "patch", "post", "p
 _HTTP_CLIENTS = frozenset(("Client", "AsyncClient", "send", "stream"))
 _UNSAFE_LOADERS = frozenset(("Loader", "UnsafeLoader", "FullLoader", "CLoader", "CFullLoader"))
 _OLD_TLS = frozenset(("SSLv3", "TLSv1", "TLSv1_1", "MINIMUM_SUPPORTED"))
-_SECURE_SETTINGS = frozenset(
-    (
-        "CSRF_COOKIE_SECURE",
-        "REMEMBER_COOKIE_HTTPONLY",
-        "REMEMBER_COOKIE_SECURE",
-        "SECURE_CONTENT_TYPE_NOSNIFF",
-        "SECURE_SSL_REDIRECT",
-        "SESSION_COOKIE_HTTPONLY",
-        "SESSION_COOKIE_SECURE",
-        "WTF_CSRF_ENABLED",
-    )
-)
 _JINJA = frozenset(("jinja2.Environment", "jinja2.Template", "jinja2.sandbox.SandboxedEnvironment"))
-_COOKIE = {"secure": "True", "httponly": "True", "samesite": '"Lax"'}
-_MIN_COOKIE_ARGUMENTS = 2
+_OWN_TAGS = re.compile(r"add_(multi_)?constructor|add_implicit_resolver|YAMLObject|!!python")
+_NO_PAGES = re.compile(
+    r"\.(j2|jinja2?|tpl|tmpl|te?xt|md|rst|ya?ml|json|toml|conf|cfg|sql|tex|py)\b"
+)
+_TAG = re.compile(r"</?[a-z]", re.IGNORECASE)
 
 
 def _certificates(code: Code) -> Iterator[Instance]:
@@ -77,19 +65,49 @@ def _certificates(code: Code) -> Iterator[Instance]:
 
 
 def _context_settings(code: Code, names: Names) -> Iterator[Instance]:
-    """Yield assignments to attributes of a TLS context or an HTTP session."""
+    """Yield assignments to attributes of a TLS context or an HTTP session.
+
+    A context that checks host names takes no `CERT_NONE`, and one that checks certificates alone
+    takes anybody's, so that both settings of a context change together.
+    """
+    off = {
+        text_of(field(left, "object")): right
+        for node in within(code.root, "assignment")
+        if (left := field(node, "left")) and (right := field(node, "right"))
+        if text_of(left).endswith(".check_hostname") and text_of(right) == "False"
+    }
+    none = {
+        text_of(field(left, "object")): right
+        for node in within(code.root, "assignment")
+        if (left := field(node, "left")) and (right := field(node, "right"))
+        if text_of(left).endswith(".verify_mode") and names.of(right) == "ssl.CERT_NONE"
+    }
     for node in within(code.root, "assignment"):
         left, right = field(node, "left"), field(node, "right")
         if left is None or right is None or left.type != "attribute":
             continue
         attribute, value = text_of(field(left, "attribute")), text_of(right)
-        origin = names.of(right)
+        origin, context = names.of(right), text_of(field(left, "object"))
+        both: tuple[TextEdit, ...] = ()
         if attribute == "verify_mode" and origin == "ssl.CERT_NONE":
             new = value.removesuffix("CERT_NONE") + "CERT_REQUIRED"
             reason = "`CERT_REQUIRED` makes the handshake fail unless the certificate is valid."
+            if context in off:
+                both = (replaced(code, off[context], "True"),)
+                reason = (
+                    "The handshake fails unless the certificate is valid and is the one of the "
+                    "host called."
+                )
         elif attribute == "check_hostname" and value == "False":
             new = "True"
             reason = "With `check_hostname` the certificate has to be the one of the host called."
+            if context in none:
+                required = text_of(none[context]).removesuffix("CERT_NONE") + "CERT_REQUIRED"
+                both = (replaced(code, none[context], required),)
+                reason = (
+                    "The handshake fails unless the certificate is valid and is the one of the "
+                    "host called."
+                )
         elif attribute == "verify" and value == "False" and names.has("requests"):
             new = "True"
             reason = "With `verify` on, the session checks every server's certificate again."
@@ -100,7 +118,7 @@ def _context_settings(code: Code, names: Names) -> Iterator[Instance]:
             reason = "HTTPS calls of the whole process check certificates and host names again."
         else:
             continue
-        yield Instance(node, (replaced(code, right, new),), reason)
+        yield Instance(node, (replaced(code, right, new), *both), reason)
 
 
 def _old_protocols(code: Code) -> Iterator[Instance]:
@@ -120,6 +138,9 @@ def _old_protocols(code: Code) -> Iterator[Instance]:
 def _yaml_load(code: Code) -> Iterator[Instance]:
     """Yield `yaml.load` with a loader that constructs objects, and without any."""
     names = Names(code)
+    if _OWN_TAGS.search(code.text):
+        # What is registered for the other loaders, `safe_load` does not know.
+        return
     reason = "`safe_load` makes plain data only; the other loaders can construct Python objects."
     for call in calls(code):
         called = field(call, "function")
@@ -173,11 +194,19 @@ def _autoescape(code: Code) -> Iterator[Instance]:
         value = keyword_value(call, "autoescape")
         if value is not None and text_of(value) != "False":
             continue
+        is_short = origin == "jinja2.Template"
+        is_page = _TAG.search(text_of(given)) if is_short else not _NO_PAGES.search(code.text)
+        if not is_page:
+            # Text that is no markup must not be escaped as markup.
+            yield Instance(call, (), "")
+            continue
         added: tuple[TextEdit, ...] | None = ()
         new = "True"
-        if origin != "jinja2.Template" and called.type == "attribute":
+        if not is_short and text_of(called).startswith("jinja2.") and names.has("jinja2"):
+            new = "jinja2.select_autoescape()"
+        elif not is_short and called.type == "attribute" and names.of(called).count(".") == 1:
             new = f"{text_of(called).partition('.')[0]}.select_autoescape()"
-        elif origin != "jinja2.Template":
+        elif not is_short:
             new, added = "select_autoescape()", names.adding_member("jinja2", "select_autoescape")
         edit = (
             appended(code, given, [f"autoescape={new}"])
@@ -185,73 +214,12 @@ def _autoescape(code: Code) -> Iterator[Instance]:
             else replaced(code, value, new)
         )
         reason = (
-            f"With `autoescape={new}` the values in a page are escaped for HTML unless the "
-            "template says otherwise."
+            "Values are escaped for HTML in templates whose names end in `.html`, `.htm` or "
+            "`.xml`, and in templates that are made from strings."
+            if not is_short
+            else "The values in the template are escaped for HTML unless it says otherwise."
         )
         yield Instance(call, (edit, *added) if added is not None else (), reason)
-
-
-def _cookies(code: Code) -> Iterator[Instance]:
-    """Yield cookies that are set without `Secure`, `HttpOnly` or `SameSite`."""
-    for call in calls(code):
-        given = field(call, "arguments")
-        if method_of(call) != "set_cookie" or given is None or has_splat(call):
-            continue
-        if len(arguments(call)) < _MIN_COOKIE_ARGUMENTS or len(positional(call)) > (
-            _MIN_COOKIE_ARGUMENTS + 1
-        ):
-            continue
-        if READ_BY_SCRIPTS.search(text_of(arguments(call)[0])):
-            continue
-        wrong = [
-            (value, right)
-            for name, right in _COOKIE.items()
-            if (value := keyword_value(call, name)) is not None
-            and text_of(value) in {"False", "None"}
-        ]
-        missing = [name for name in _COOKIE if keyword(call, name) is None]
-        if not wrong and not missing:
-            continue
-        quote = quote_in(code)
-        edits = [replaced(code, value, right.replace('"', quote)) for value, right in wrong]
-        if missing:
-            edits.append(appended(code, given, [f"{name}={_COOKIE[name]}" for name in missing]))
-        reason = (
-            "`Secure` keeps the cookie off plain HTTP, `HttpOnly` from scripts, and `SameSite` "
-            "from requests that other sites start."
-        )
-        yield Instance(call, tuple(edits), reason)
-
-
-def _cookie_settings(code: Code) -> Iterator[Instance]:
-    """Yield settings of Flask and Django that switch a protection off."""
-    for node in within(code.root, "assignment"):
-        left, right = field(node, "left"), field(node, "right")
-        if left is None or right is None or text_of(right) != "False":
-            continue
-        name = text_of(left)
-        if left.type == "subscript":
-            name = string_value(field(left, "subscript")) or ""
-        name = name.rpartition(".")[2]
-        if name in _SECURE_SETTINGS:
-            yield _setting(code, node, right, name)
-    for call in calls(code):
-        for given in items(field(call, "arguments") or call) if method_of(call) == "update" else ():
-            name = text_of(field(given, "name"))
-            value = field(given, "value")
-            if name in _SECURE_SETTINGS and value is not None and text_of(value) == "False":
-                yield _setting(code, given, value, name)
-
-
-def _setting(code: Code, node: Node, value: Node, name: str) -> Instance:
-    what = re.sub(r"^(SESSION|CSRF|REMEMBER)_COOKIE_", "", name)
-    why = {
-        "SECURE": "the cookie is never sent over plain HTTP",
-        "HTTPONLY": "no script of a page can read the cookie",
-        "WTF_CSRF_ENABLED": "forms are refused without the token of this site",
-        "SECURE_SSL_REDIRECT": "plain HTTP requests are sent on to HTTPS",
-    }.get(what, "browsers do not guess another content type")
-    return Instance(node, (replaced(code, value, "True"),), f"With `{name}` on, {why}.")
 
 
 def _tokens(code: Code) -> Iterator[Instance]:
@@ -260,8 +228,9 @@ def _tokens(code: Code) -> Iterator[Instance]:
     for call in calls(code):
         if names.of(field(call, "function")) != "jwt.decode" or has_splat(call):
             continue
-        has_key = len(positional(call)) > 1 or keyword(call, "key") is not None
-        if not has_key or keyword(call, "algorithms") is None:
+        key = keyword_value(call, "key") or next(iter(positional(call)[1:]), None)
+        algorithms = text_of(keyword_value(call, "algorithms")).lower()
+        if text_of(key).strip("'\"") in {"", "None"} or not algorithms or "none" in algorithms:
             continue
         edits = _verified(code, call)
         if edits:
@@ -297,17 +266,9 @@ PATTERNS = (
         PYTHON,
         _certificates,
     ),
-    pattern("python-tls-version", r".*(tls|ssl)", (326, 327, 757), PYTHON, _old_protocols),
+    pattern("python-tls-version", r".*(tls|ssl|protocol)", (326, 327, 757), PYTHON, _old_protocols),
     pattern("python-yaml", r"b506|.*(yaml|deseriali)", (502,), PYTHON, _yaml_load),
     pattern("python-debug", r"b201|.*debug", (489, 94, 215), PYTHON, _debug_mode),
     pattern("python-autoescape", r"b701|.*(autoescape|jinja|xss)", (79, 94), PYTHON, _autoescape),
-    pattern("python-cookies", r".*cookie", (614, 1004, 1275), PYTHON, _cookies),
-    pattern(
-        "python-cookie-settings",
-        r".*(cookie|csrf|ssl-redirect|nosniff)",
-        (614, 1004, 352, 319),
-        PYTHON,
-        _cookie_settings,
-    ),
     pattern("python-jwt", r".*(jwt|jws)", (345, 347, 287), PYTHON, _tokens),
 )

@@ -10,7 +10,7 @@ from secdaemon.pipeline.fixes.patterns.instances import PYTHON, Instance, patter
 from secdaemon.pipeline.fixes.patterns.model import Code
 from secdaemon.pipeline.fixes.patterns.one_use import value_of
 from secdaemon.pipeline.fixes.patterns.python_code import Names, method_of
-from secdaemon.pipeline.fixes.patterns.sql_text import Bound, Value, bound, named, reach
+from secdaemon.pipeline.fixes.patterns.sql_text import Bound, Value, bound, is_strange, named, reach
 from secdaemon.pipeline.fixes.patterns.syntax import (
     arguments,
     beside,
@@ -99,6 +99,8 @@ def _instance(code: Code, query: _Query, style: str) -> Instance:
     if style != _NUMBERS:
         values = f"({values}{',' if len(query.sql.values) == 1 else ''})"
     edits = _edits(code, query, text, beside(code, arguments(query.call)[0], values))
+    if style == _NUMBERS and any(map(is_strange, query.sql.values)):
+        edits = ()
     source = None if query.made == arguments(query.call)[0] else query.made
     return Instance(query.call, edits, _reason(query.sql, placeholder(0)), source)
 

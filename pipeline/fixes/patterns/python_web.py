@@ -35,6 +35,8 @@ from secdaemon.pipeline.fixes.quote import inline
 from secdaemon.pipeline.routes.syntax import field, text_of, within
 
 _VERBS = frozenset(("delete", "get", "head", "options", "patch", "post", "put", "request"))
+_MARKUP = re.compile(r"html|markup|content|body|render|template|form|svg", re.IGNORECASE)
+"""What values are called that are markup themselves."""
 _PARTS = 2
 
 
@@ -55,12 +57,21 @@ def _files(code: Code) -> Iterator[Instance]:
             continue
         if parent is None or parent.type != "assignment" or _is_checked(parent):
             continue
-        edits = _contained(code, names, parent, call)
+        is_held = not _is_led(code, given[:-1], call)
+        edits = _contained(code, names, parent, call) if is_held else ()
         reason = (
             f"The resolved path has to lie below {inline(_folder(call), 60)}, so that `..`, an "
             f"absolute name or a link in {inline(text_of(given[-1]), 60)} leads nowhere else."
         )
         yield Instance(parent, edits, reason)
+
+
+def _is_led(code: Code, folders: list[Node], call: Node) -> bool:
+    """Return whether the folder is a caller's own choice, so that lying below it says nothing."""
+    function = around(call, "function_definition")
+    is_route = function is not None and around(function, "decorated_definition") is not None
+    foreign = [_is_foreign(code, each, call) for each in folders]
+    return any(foreign[0 if is_route else 1 :]) or text_of(folders[0]).startswith("request.")
 
 
 def _folder(call: Node) -> str:
@@ -122,7 +133,8 @@ def _sent(code: Code, names: Names, sent: Node, call: Node) -> Instance:
     called = field(sent, "function")
     added = names.adding_member("flask", "send_from_directory")
     reason = "`send_from_directory` answers 404 for a name that leads out of the folder."
-    if called is None or added is None or positional(sent)[:1] != [call]:
+    is_led = _is_led(code, arguments(call)[:-1], call)
+    if called is None or added is None or is_led or positional(sent)[:1] != [call]:
         return Instance(sent, (), reason)
     new = text_of(called).replace("send_file", "send_from_directory")
     both = f"{_folder(call)}, {text_of(arguments(call)[-1])}"
@@ -141,7 +153,7 @@ def _templates(code: Code) -> Iterator[Instance]:
         if template is None or not template.values:
             continue
         values = [text_of(value) for value in template.values]
-        is_plain = all(value.isidentifier() for value in values)
+        is_plain = all(value.isidentifier() and not _MARKUP.search(value) for value in values)
         is_plain = is_plain and not any("{" in text or "}" in text for text in template.texts)
         holes = [f"{{{{ {value} }}}}" for value in values] + [""]
         content = "".join(t + h for t, h in zip(template.texts, holes, strict=True))
@@ -161,7 +173,7 @@ def _origins(code: Code) -> Iterator[Instance]:
     added = names.adding("os")
     reason = (
         "Only the sites named in the environment variable `CORS_ORIGINS`, separated by commas, "
-        f"may read answers.{names.asks_for('os')}"
+        f"may read answers; without it the program does not start.{names.asks_for('os')}"
     )
     quote = quote_in(code)
     new = 'os.environ["CORS_ORIGINS"].split(",")'.replace('"', quote)

@@ -1,15 +1,27 @@
 """JavaScript and TypeScript as patterns see them: imported names, options and their values."""
 
+import re
 from collections.abc import Iterator
+from itertools import pairwise
 
 from tree_sitter import Node
 
 from secdaemon.pipeline.fixes.model import TextEdit
 from secdaemon.pipeline.fixes.patterns.model import Code
-from secdaemon.pipeline.fixes.patterns.syntax import arguments, inserted, items, quote_in
+from secdaemon.pipeline.fixes.patterns.syntax import (
+    arguments,
+    around,
+    inserted,
+    items,
+    quote_in,
+    without,
+    without_line,
+)
 from secdaemon.pipeline.routes.syntax import child, field, text_of, within
 
 _MAX_DOTS = 8
+_SPECIFIERS = ("import_specifier", "shorthand_property_identifier_pattern", "pair_pattern")
+_REQUIRED = re.compile(r"""require\(\s*['"][^'"]*['"]\s*\)""")
 _DECLARATIONS = ("import_statement", "lexical_declaration", "variable_declaration")
 
 
@@ -56,8 +68,9 @@ class Names:
         taken = within(self._code.root, "variable_declarator", "required_parameter")
         if local in self._origins or any(_declares(node, local) for node in taken):
             return None
-        tops = [n for n in self._code.root.children if n.type in _DECLARATIONS and _is_import(n)]
-        is_module = any(node.type == "import_statement" for node in tops)
+        children = self._code.root.children
+        tops = [n for n in children if n.type in _DECLARATIONS and _is_import(n)]
+        is_module = self._is_module(children, tops)
         quote = quote_in(self._code)
         source = f"{quote}{'node:' if 'node:' in _text(tops) else ''}{module}{quote}"
         end = ";" if not tops or text_of(tops[-1]).endswith(";") else ""
@@ -68,11 +81,32 @@ class Names:
         )
         if tops:
             return (inserted(self._code, tops[-1].end_byte, f"\n{line}{end}"),)
-        directive = next(iter(self._code.root.children), None)
-        if directive is not None and text_of(directive).strip("'\"; ") == "use strict":
-            return (inserted(self._code, directive.end_byte, f"\n\n{line};"),)
-        first = next((n for n in self._code.root.children if n.type != "hash_bang_line"), None)
-        return (inserted(self._code, first.start_byte if first else 0, f"{line};\n\n"),)
+        return (self._at_head(children, f"{line};"),)
+
+    def _is_module(self, children: list[Node], tops: list[Node]) -> bool:
+        """Return whether the file is a module of ECMAScript, which has no `require`."""
+        if self._code.grammar != "javascript" and not tops:
+            return True
+        return any(node.type in {"import_statement", "export_statement"} for node in children)
+
+    def _at_head(self, children: list[Node], line: str) -> TextEdit:
+        """Return the edit that puts a line below the directives and the head's own comment."""
+        lead = None
+        for node in children:
+            if node.type == "expression_statement" and text_of(node)[:5] in {"'use ", '"use '}:
+                lead = node
+            elif node.type not in {"comment", "hash_bang_line"}:
+                break
+        if lead is not None:
+            return inserted(self._code, lead.end_byte, f"\n\n{line}")
+        shown = [node for node in children if node.type != "hash_bang_line"]
+        for node, below in pairwise(shown):
+            if node.type != "comment":
+                break
+            if below.start_point.row > node.end_point.row + 1:
+                # A comment with an empty line below it is about the file.
+                return inserted(self._code, below.start_byte, f"{line}\n\n")
+        return inserted(self._code, shown[0].start_byte if shown else 0, f"{line}\n\n")
 
     def with_member(self, module: str, member: str) -> tuple[TextEdit, ...] | None:
         """Return the edit that adds a name to those imported from a module in braces; () if there.
@@ -120,6 +154,62 @@ class Names:
                 self._origins[text_of(local)] = f"{module}#{text_of(field(each, 'key') or each)}"
 
 
+def tidied(before: Code, after: Code) -> tuple[TextEdit, ...]:
+    """Return the edit to `after` that takes out an import that only `before` used."""
+    gone = _used(before) - _used(after)
+    for node in after.root.children if gone else ():
+        if _only_name(node) in gone:
+            return (without_line(after, node),)
+    for each in within(after.root, *_SPECIFIERS) if gone else ():
+        name = text_of(field(each, "alias") or field(each, "value") or field(each, "name") or each)
+        is_one = each.parent is not None and len(items(each.parent)) > 1
+        if is_one and name in gone and _imports(each):
+            return (without(after, each),)
+    return ()
+
+
+def _only_name(node: Node) -> str:
+    """Return the name that a statement imports a module as, "" where it does more or less."""
+    if node.type == "import_statement":
+        names = within(node, "identifier")
+        return text_of(names[0]) if len(names) == 1 and child(node, "import_clause") else ""
+    held = items(node) if node.type in _DECLARATIONS else []
+    name, value = (
+        (field(held[0], "name"), field(held[0], "value")) if len(held) == 1 else (None,) * 2
+    )
+    is_plain = name is not None and name.type == "identifier"
+    return text_of(name) if is_plain and re.fullmatch(_REQUIRED, text_of(value)) else ""
+
+
+def _used(code: Code) -> frozenset[str]:
+    """Return the names that stand anywhere but where they are imported."""
+    kinds = ("identifier", "type_identifier", "shorthand_property_identifier")
+    found = within(code.root, *kinds)
+    return frozenset(
+        text_of(node)
+        for node in found
+        if node.parent is None or not (_imports(node.parent) or _is_required(node))
+    )
+
+
+def _is_required(node: Node) -> bool:
+    """Return whether a name is the one that a `require` is assigned to."""
+    holder = node.parent
+    if holder is None or holder.type != "variable_declarator" or field(holder, "name") != node:
+        return False
+    return re.fullmatch(_REQUIRED, text_of(field(holder, "value"))) is not None
+
+
+def _imports(node: Node) -> bool:
+    """Return whether a name in braces, or the braces, are of an import or a `require`."""
+    if node.type == "import_specifier" or around(node, "import_statement") is not None:
+        return True
+    braces = node if node.type == "object_pattern" else around(node, "object_pattern")
+    holder = braces.parent if braces is not None else None
+    value = field(holder, "value") if holder is not None else None
+    return value is not None and text_of(value).startswith("require(")
+
+
 def dotted_name(node: Node | None) -> str:
     """Return `a.b.c` for names and members of names, "" for anything else."""
     parts: list[str] = []
@@ -133,7 +223,7 @@ def dotted_name(node: Node | None) -> str:
 
 def method_of(call: Node) -> str:
     """Return the last name of what is called."""
-    called = field(call, "function")
+    called = called_by(call)
     if called is None:
         return ""
     return text_of(field(called, "property") if called.type == "member_expression" else called)
@@ -141,8 +231,15 @@ def method_of(call: Node) -> str:
 
 def owner_of(call: Node) -> str:
     """Return the text of what a method is called on."""
-    called = field(call, "function")
+    called = called_by(call)
     return text_of(field(called, "object")) if called is not None else ""
+
+
+def called_by(call: Node) -> Node | None:
+    """Return what is called; the grammar takes `await f<T>()` for a call of `await f`."""
+    called = field(call, "function")
+    is_awaited = called is not None and called.type == "await_expression"
+    return called.named_children[0] if called is not None and is_awaited else called
 
 
 def pairs(node: Node) -> Iterator[tuple[str, Node, Node]]:

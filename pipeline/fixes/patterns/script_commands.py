@@ -1,5 +1,6 @@
 """JavaScript and TypeScript: `child_process.exec` of command lines that values are pasted into."""
 
+import re
 from collections.abc import Iterator
 
 from tree_sitter import Node
@@ -9,7 +10,12 @@ from secdaemon.pipeline.fixes.patterns.commands import words
 from secdaemon.pipeline.fixes.patterns.instances import SCRIPTS, Instance, pattern
 from secdaemon.pipeline.fixes.patterns.model import Code
 from secdaemon.pipeline.fixes.patterns.one_use import value_of
-from secdaemon.pipeline.fixes.patterns.script_code import Names, has_spread, value_in
+from secdaemon.pipeline.fixes.patterns.script_code import (
+    Names,
+    has_spread,
+    method_of,
+    value_in,
+)
 from secdaemon.pipeline.fixes.patterns.syntax import arguments, calls, replaced
 from secdaemon.pipeline.fixes.patterns.templates import template_of
 from secdaemon.pipeline.routes.syntax import field, text_of, within
@@ -60,6 +66,12 @@ def _edits(code: Code, call: Node, first: Node) -> tuple[TextEdit, ...] | None:
     options = next((node for node in arguments(call)[1:] if node.type == "object"), None)
     if options is not None and (value_in(options, "shell") or has_spread(options)):
         return None
+    more = arguments(call)[1:]
+    unseen = more if method_of(call).endswith("Sync") else more[:-1]
+    if any(map(_is_unseen, unseen)) or _is_called_options(
+        [each for each in more if each.type == "identifier"]
+    ):
+        return None
     made = value_of(code, first)
     template = template_of(code, made or first)
     is_silent = _is_unread(call) and options is not None and "pipe" in text_of(options)
@@ -70,6 +82,15 @@ def _edits(code: Code, call: Node, first: Node) -> tuple[TextEdit, ...] | None:
     if made is None:
         return (replaced(code, first, f"{split[0]}, {listed}"),)
     return replaced(code, made, listed), replaced(code, first, f"{split[0]}, {text_of(first)}")
+
+
+def _is_unseen(given: Node) -> bool:
+    """Return whether options are given that are not in sight: a shell may be one of them."""
+    return given.type not in {"object", "arrow_function", "function_expression"}
+
+
+def _is_called_options(given: list[Node]) -> bool:
+    return any(re.search(r"(?i)opt(ion)?s|config|params|env$", text_of(each)) for each in given)
 
 
 def _is_unread(call: Node) -> bool:

@@ -15,6 +15,7 @@ from secdaemon.pipeline.fixes.patterns.syntax import (
     arguments,
     around,
     calls,
+    quote_in,
     replaced,
     words_in,
 )
@@ -27,7 +28,7 @@ _BROWSER = re.compile(
 _DRAW = re.compile(r"Math\.random\(\)\s*\*\s*(?P<most>\d+|[A-Za-z_$][\w$.]*|\([^()]*\))")
 _SHIFTED = re.compile(r"(?P<least>\d+)\s*\+\s*Math\.random\(\)\s*\*\s*(?P<range>\d+)")
 _TEXT = re.compile(
-    r"Math\.random\(\)\s*\.toString\((36|16)\)\s*(\.(slice|substring|substr)\([\d, -]*\)\s*)?"
+    r"Math\.random\(\)\s*\.toString\((36|16)\)\s*(\.(slice|substring|substr)\(-?\d*\)\s*)?"
 )
 _FUNCTIONS = ("function_declaration", "method_definition", "arrow_function", "function_expression")
 
@@ -104,13 +105,20 @@ def _timing(code: Code) -> Iterator[Instance]:
             "`crypto.timingSafeEqual` takes equally long wherever the two differ, so that a "
             f"signature cannot be guessed byte by byte.{needs}"
         )
-        edits = () if added is None else (*_compared(code, node, (left, right)), *added)
+        sides = (right, left) if _is_digest(code, left) else (left, right)
+        edits = () if added is None else (*_compared(code, node, sides), *added)
         yield Instance(node, edits, reason)
 
 
 def _compared(code: Code, node: Node, sides: tuple[Node, Node]) -> tuple[TextEdit, ...]:
-    a, b = map(text_of, sides)
-    new = f"{a}.length === {b}.length && crypto.timingSafeEqual(Buffer.from({a}), Buffer.from({b}))"
+    given, mac = map(text_of, sides)
+    quote = quote_in(code)
+    # What is missing, or as long in letters and not in bytes, is no reason to throw.
+    new = (
+        f"typeof {given} === {quote}string{quote} && "
+        f"Buffer.byteLength({given}) === {mac}.length && "
+        f"crypto.timingSafeEqual(Buffer.from({given}), Buffer.from({mac}))"
+    )
     is_not = text_of(field(node, "operator")).startswith("!")
     is_alone = node.parent is not None and node.parent.type == "parenthesized_expression"
     new = f"!({new})" if is_not else new if is_alone else f"({new})"

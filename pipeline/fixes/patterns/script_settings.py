@@ -40,6 +40,15 @@ _COOKIE_REASON = (
     "`httpOnly` keeps the cookie from scripts, `secure` off plain HTTP, and `sameSite` from "
     "requests that other sites start."
 )
+_SESSION_REASON = (
+    f"{_COOKIE_REASON} Where a proxy ends TLS, Express has to be told by `trust proxy`, or it "
+    "sends no such cookie."
+)
+_FIXED = re.compile(
+    r"(?<![a-z])(md-?[45]|sha-?1|git|blob|websocket|accept|totp|hotp|ha[12]|pwned|hibp|torrent|oauth"
+    r"|uuid|iv|key|aes|des3?|cipher(iv)?|checksum|expected)(sum|s|hash|digest)?(?![a-z])"
+)
+"""What says which digest, or how long a one, others want."""
 _COOKIE_VALUE = 2
 
 
@@ -92,7 +101,13 @@ def _hashes(code: Code) -> Iterator[Instance]:
         name = text_of(field(function, "name")) if function is not None else ""
         quote = text_of(given[0])[-1]
         about = words_in(text_of(statement or call), name)
-        is_kept = PASSWORDS.search(about) or NO_SECRET.search(about)
+        beside = about.replace(words_in(first), "", 1)
+        is_kept = (
+            PASSWORDS.search(about)
+            or NO_SECRET.search(about)
+            or _FIXED.search(beside)
+            or origin.endswith("Hmac")
+        )
         edits = () if is_kept else (replaced(code, given[0], f"{quote}sha256{quote}"),)
         old = "SHA-1" if "sha" in first.lower() else "MD5"
         reason = f"Two inputs with one {old} digest can be made; for SHA-256 nobody knows how."
@@ -105,7 +120,7 @@ def _cookies(code: Code) -> Iterator[Instance]:
         given, listed = arguments(call), field(call, "arguments")
         if method_of(call) != "cookie" or listed is None or len(given) < _COOKIE_VALUE:
             continue
-        is_answer = re.match(r"(res|response|reply|ctx)\b", owner_of(call))
+        is_answer = re.match(r"(res|response|reply)\b", owner_of(call))
         if not is_answer or any(node.type == "spread_element" for node in given):
             continue
         if READ_BY_SCRIPTS.search(text_of(given[0])):
@@ -120,6 +135,7 @@ def _cookies(code: Code) -> Iterator[Instance]:
 def _session_cookies(code: Code) -> Iterator[Instance]:
     """Yield the options of `express-session` and `cookie-session`."""
     names = Names(code)
+    reason = _COOKIE_REASON if "trust proxy" in code.text else _SESSION_REASON
     for call in calls(code):
         given, origin = arguments(call), names.of(field(call, "function"))
         is_seen = origin in {"express-session", "cookie-session"}
@@ -127,17 +143,19 @@ def _session_cookies(code: Code) -> Iterator[Instance]:
         if not (is_seen or is_like) or len(given) != 1 or given[0].type != "object":
             continue
         if origin in {"cookie-session", "cookieSession"}:
-            yield from _cookie_options(code, call, given[0])
+            yield from _cookie_options(code, call, given[0], reason)
             continue
         cookie = value_in(given[0], "cookie")
         if cookie is not None and cookie.type == "object":
-            yield from _cookie_options(code, call, cookie)
+            yield from _cookie_options(code, call, cookie, reason)
         elif cookie is None and not has_spread(given[0]):
             entry = f"cookie: {{ {', '.join(f'{k}: {v}' for k, v in _COOKIE.items())} }}"
-            yield Instance(call, (appended(code, given[0], [entry]),), _COOKIE_REASON)
+            yield Instance(call, (appended(code, given[0], [entry]),), reason)
 
 
-def _cookie_options(code: Code, call: Node, options: Node) -> Iterator[Instance]:
+def _cookie_options(
+    code: Code, call: Node, options: Node, reason: str = _COOKIE_REASON
+) -> Iterator[Instance]:
     entries = {name: value for name, _, value in pairs(options)}
     short = {text_of(each) for each in within(options, "shorthand_property_identifier")}
     off = {"false", "undefined", "null"}
@@ -150,7 +168,7 @@ def _cookie_options(code: Code, call: Node, options: Node) -> Iterator[Instance]
     ]
     if missing:
         edits.append(appended(code, options, [f"{name}: {_COOKIE[name]}" for name in missing]))
-    yield Instance(call, tuple(edits), _COOKIE_REASON)
+    yield Instance(call, tuple(edits), reason)
 
 
 def _origins(code: Code) -> Iterator[Instance]:
@@ -236,7 +254,7 @@ PATTERNS = (
     pattern(
         "script-hashes",
         r".*(md5|sha-?1(?!\d)|hash|weak-crypto|broken-crypto)",
-        (327, 328, 916),
+        (327, 328),
         SCRIPTS,
         _hashes,
     ),

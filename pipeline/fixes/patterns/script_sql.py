@@ -10,12 +10,13 @@ from secdaemon.pipeline.fixes.patterns.model import Code
 from secdaemon.pipeline.fixes.patterns.one_use import value_of
 from secdaemon.pipeline.fixes.patterns.script_code import (
     Names,
+    called_by,
     has_spread,
     method_of,
     owner_of,
     value_in,
 )
-from secdaemon.pipeline.fixes.patterns.sql_text import Bound, Value, bound, named, reach
+from secdaemon.pipeline.fixes.patterns.sql_text import Bound, Value, bound, is_strange, named, reach
 from secdaemon.pipeline.fixes.patterns.syntax import (
     appended,
     arguments,
@@ -146,17 +147,22 @@ def _replacements(code: Code, call: Node, given: list[Node]) -> Iterator[Instanc
 
 def _tagged(code: Code, call: Node, first: Node) -> Iterator[Instance]:
     """Yield Prisma's raw queries with a template literal, which its tag binds."""
-    template, called = template_of(code, first), field(call, "function")
+    template, called = template_of(code, first), called_by(call)
     sql = bound(template) if template is not None else None
     if sql is None or called is None or any(v.before + v.after for v in sql.values):
+        return
+    if any(map(is_strange, sql.values)):
+        yield Instance(call, (), "")
         return
     name = field(called, "property")
     if name is None:
         return
     new = _RAW[text_of(name)]
     body = sql.sql(lambda at: f"${{{text_of(sql.values[at].node)}}}")
-    start = text_of(called).removesuffix(text_of(name))
-    edits = () if "`" in body else (replaced(code, call, f"{start}{new}`{body}`"),)
+    listed = field(call, "arguments")
+    edits: tuple[TextEdit, ...] = ()
+    if "`" not in body and listed is not None:
+        edits = (replaced(code, name, new), replaced(code, listed, f"`{body}`"))
     reason = (
         f"As the tag of a template literal `{new}` binds each value as a parameter, instead of "
         "pasting it into the statement."

@@ -36,6 +36,7 @@ _MARKUP = re.compile(
     r"(?<![a-z])(html?|markup|template|render\w*|svg|sanit\w*|purify|escape\w*|marked|markdown|body"
     r"|content|icon|rows?|list|items?|options|join|map)(?![a-z])"
 )
+_REQUEST = re.compile(r"(req|request)\.(params|query|body)\b")
 _PRINTS = frozenset(("debug", "error", "info", "log", "trace", "warn"))
 _TEXT_REASON = (
     "The value is set as text, so that markup in it is shown and nothing of it runs as a script."
@@ -51,6 +52,8 @@ def _is_text(code: Code, node: Node) -> bool:
     if template is None:
         return False
     if not template.values or any("<" in text or "&" in text for text in template.texts):
+        return False
+    if any(value.type not in {"identifier", "member_expression"} for value in template.values):
         return False
     about = [words_in(text_of(value)) for value in template.values]
     return all(_PLAIN.search(words) and not _MARKUP.search(words) for words in about)
@@ -168,7 +171,7 @@ def _paths(code: Code) -> Iterator[Instance]:
         given = arguments(call)
         if origin not in {"path.join", "path.resolve"} or len(given) < 2:  # noqa: PLR2004
             continue
-        request = re.match(r"(req|request)\.(params|query|body)\b", text_of(given[-1]))
+        request = _REQUEST.match(text_of(given[-1]))
         answer = _answer_of(node)
         if request is None or answer is None:
             continue
@@ -180,18 +183,19 @@ def _paths(code: Code) -> Iterator[Instance]:
         end = ";" if text_of(node.parent).endswith(";") else ""
         guard = (
             f"\n{indent}if (!{path}.startsWith({module}.resolve({base}) + {module}.sep)) {{"
-            f"\n{indent}  return {answer}.sendStatus(404){end}\n{indent}}}"
+            f"\n{indent}  {answer}.sendStatus(404){end}\n{indent}  return{end}\n{indent}}}"
         )
-        called = field(call, "function") or call
+        resolved = f"{module}.resolve({text_of(call)})" if origin == "path.join" else text_of(call)
         edits = (
-            replaced(code, called, f"{module}.resolve"),
+            *((replaced(code, call, resolved),) if origin == "path.join" else ()),
             inserted(code, node.parent.end_byte, guard),
         )
         reason = (
-            f"The resolved path has to lie below {inline(base, 60)}; `..` or an absolute name in "
-            f"{inline(text_of(given[-1]), 60)} is answered with 404."
+            f"The resolved path has to lie below {inline(base, 60)}; a `..` in "
+            f"{inline(text_of(given[-1]), 60)} that leads out of it is answered with 404."
         )
-        is_plain = module and node.parent.named_child_count == 1
+        is_led = any(_REQUEST.match(text_of(each)) for each in given[:-1])
+        is_plain = module and node.parent.named_child_count == 1 and not is_led
         yield Instance(node, edits if is_plain else (), reason)
 
 

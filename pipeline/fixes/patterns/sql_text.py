@@ -27,7 +27,9 @@ _NAME_OR_SQL = re.compile(
     r"(?<![a-z])(table|column|col|field|order|sort|direction|schema|clause"
     r"|where|conditions?|query|sql|placeholders?|columns|tables|fields|filter|limit)(?![a-z])"
 )
-_READY = re.compile(r"escape|quote|repr\(|\.join\(|Literal\(|Identifier\(|\bsql\.", re.IGNORECASE)
+_READY = re.compile(
+    r"\bnull\b|escape|quote|repr\(|\.join\(|Literal\(|Identifier\(|\bsql\.", re.IGNORECASE
+)
 _AFTER = re.compile(r"\Z|[\s),;]")
 _MAX_SQL = 4_000
 
@@ -38,6 +40,8 @@ class Value(msgspec.Struct, frozen=True):
     node: Node
     before: str = ""
     after: str = ""
+    quoted: bool = False
+    """Whether it stood in quotes, and so is text for certain."""
 
 
 class Bound(msgspec.Struct, frozen=True):
@@ -90,7 +94,7 @@ def _quoted(seen: str, node: Node, after: str) -> tuple[int, Value, int] | None:
     if quote == '"' and not _COMPARED.search(lead):
         return None
     is_value = _COMPARED.search(lead) or re.search(r"[(,]\s*\Z", lead)
-    value = Value(node, opening[2], closing[1])
+    value = Value(node, opening[2], closing[1], quoted=True)
     return (len(seen) - start, value, closing.end()) if is_value else None
 
 
@@ -100,6 +104,12 @@ def _plain(seen: str, node: Node, after: str) -> tuple[int, Value, int] | None:
     if not is_value or is_name or seen.count("'") % 2 or not _AFTER.match(after):
         return None
     return 0, Value(node), 0
+
+
+def is_strange(value: Value) -> bool:
+    """Return whether a request's text is meant as a number, which some drivers do not take."""
+    said = re.match(r"(req|request|flask\.request)\.", text_of(value.node))
+    return said is not None and not value.quoted
 
 
 def named(values: Sequence[Value]) -> list[str]:

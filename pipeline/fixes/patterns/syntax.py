@@ -17,7 +17,9 @@ SECRET_WORDS = re.compile(
     r"s?(?![a-z])"
 )
 """What a value is called that others must not guess; matched in `words_in`."""
-READ_BY_SCRIPTS = re.compile(r"csrf|xsrf", re.IGNORECASE)
+READ_BY_SCRIPTS = re.compile(
+    r"csrf|xsrf|lang(uage)?\b|locale|theme|consent|time_?zone|dark_?mode", re.IGNORECASE
+)
 """Cookies that a page's own scripts have to read."""
 NO_SECRET = re.compile(
     r"(?<![a-z])(cache|e-?tag|dedup(e|licat\w*)?|dupe|duplicates?|bucket|shard|gravatar|content-md5)"

@@ -31,7 +31,8 @@ _LASTING = re.compile(
     r"|registered-credentials?|users?-(store|repository))(?![a-z])"
 )
 _REDIS = re.compile(
-    r"(?i)(?:^|[._])(?:\w*(?:redis|jedis|lettuce|valkey)\w*(?:client|template|commands)?|rdb|r"
+    r"(?i)(?:^|[._])(?:\w*(?:redis|jedis|lettuce|valkey)"
+    r"(?:_?(?:client|template|commands|pool(?:ed)?|cluster|connection|conn|sync|db|api))*|rdb|r"
     r"|commands|sync)(?:\(\)|\.sync\(\)|\.opsForValue\(\))?$"
 )
 _DURATION = "java.time.Duration"
@@ -82,8 +83,9 @@ def _limited(code: Code, call: Call) -> tuple[TextEdit, ...] | None:
         added = importing(code, _DURATION)
         made = appended(code, call.listed, [f"Duration.ofSeconds({_SECONDS})"])
         return () if added is None else (made, *added)
-    if not re.search(r"(?i)jedis|redis|commands|sync", call.on):
-        return None
+    is_jedis = re.search(r"(?i)jedis", call.on) or "redis.clients.jedis" in code.text
+    if not is_jedis and "io.lettuce" not in code.text:
+        return ()
     return (
         replaced(code, call.word, "setex"),
         between(code, value.start_byte, value.start_byte, f"{_SECONDS}, "),
@@ -126,7 +128,8 @@ def _reusable(code: Code) -> Iterator[Instance]:
                 call.node,
                 (replaced(code, call.word, new),),
                 "The challenge is taken out of Redis as it is read, in one step, so it works once "
-                "and an assertion that was recorded cannot be sent again.",
+                "and an assertion that was recorded cannot be sent again; Redis has `GETDEL` from "
+                "6.2 on.",
             )
 
 
@@ -159,6 +162,8 @@ def _short(code: Code) -> Iterator[Instance]:
         count = number_of(size)
         if size is None or count is None or not 0 < count < _LEAST or not _names_it(call.node):
             continue
+        if call.name in {"ByteArray", "Uint8Array"} and not _is_filled(call.node):
+            continue
         yield Instance(
             call.node,
             (replaced(code, size, str(_BYTES)),),
@@ -167,7 +172,8 @@ def _short(code: Code) -> Iterator[Instance]:
         )
     for node in inside(code.root, "array_creation_expression") if code.grammar == "java" else ():
         made = re.fullmatch(r"new byte\s*\[\s*(\d{1,2})\s*\]", text_of(node))
-        if made and 0 < int(made[1]) < _LEAST and _names_it(node):
+        is_short = made is not None and 0 < int(made[1]) < _LEAST
+        if made and is_short and _names_it(node) and _is_filled(node):
             yield Instance(
                 node,
                 (replaced(code, node, f"new byte[{_BYTES}]"),),
@@ -176,10 +182,29 @@ def _short(code: Code) -> Iterator[Instance]:
             )
 
 
+def _is_filled(node: Node) -> bool:
+    """Whether a generator fills the array: one for a length or a header is as long as it is."""
+    parent = node.parent
+    for _ in range(6):
+        if parent is None or parent.type.endswith(("block", "_body")):
+            return False
+        if re.search(r"nextBytes|getRandomValues|randomFill", text_of(parent)[:500]):
+            return True
+        variable = next(
+            (c for c in parent.named_children if c.type == "variable_declaration"), None
+        )
+        name = text_of(field(parent, "name") or variable).partition(":")[0].strip()
+        if name.isidentifier():
+            filled = rf"(?:nextBytes|getRandomValues|randomFill\w*)\(\s*{name}\s*[),]"
+            return re.search(filled, text_of(function_of(node))) is not None
+        parent = parent.parent
+    return False
+
+
 def _names_it(node: Node) -> bool:
     """Whether what the value is given to, or the function around it, is called a challenge."""
     function = name_of(function_of(node))
-    if re.search(r"(?i)challenge", function):
+    if re.search(r"(?i)challenge(?:_?bytes)?$", function):
         return True
     parent = node.parent
     for _ in range(6):
@@ -246,21 +271,21 @@ _WORDS = r"(webauthn|fido2?|passkey).*"
 PATTERNS = (
     pattern(
         "webauthn-challenge-expiry",
-        rf"{_WORDS}(challenge|expir|storage|ttl|timeout)|challenge.*(expir|storage|ttl|timeout)",
+        rf"{_WORDS}(expir|storage|ttl|timeout)|challenge.*(expir|storage|ttl|timeout)",
         (613, 294),
         LANGUAGES,
         _unlimited,
     ),
     pattern(
         "webauthn-challenge-once",
-        rf"{_WORDS}(challenge|replay|reuse|single-use)|challenge.*(reuse|replay|single|delet|storage)",
+        rf"{_WORDS}(replay|reuse|single-use)|challenge.*(reuse|replay|single|delet)",
         (294, 613),
         LANGUAGES,
         _reusable,
     ),
     pattern(
         "webauthn-challenge-random",
-        rf"{_WORDS}(challenge|random|entropy|weak)|challenge.*(random|entropy|weak|length|short)",
+        rf"{_WORDS}(random|entropy)|challenge.*(random|entropy|weak|length|short)",
         (330, 331, 338),
         LANGUAGES,
         _guessable,

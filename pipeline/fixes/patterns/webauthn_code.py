@@ -106,6 +106,11 @@ def name_of(function: Node | None) -> str:
     return ""
 
 
+def uses_of_name(room: Node, name: str) -> list[Node]:
+    """Return where a name stands in a room, in the order of the text."""
+    return list(jvm_code.named(room).get(name, ()))
+
+
 def literal(node: Node | None) -> str | None:
     """Return what a plain string says in any of the languages, None for all else."""
     if node is None:

@@ -21,6 +21,8 @@ _COUNTER = re.compile(
     r"(?i)(?:\b|_|\.|get|new|stored|old|current|received|prev(?:ious)?|last|saved)"
     r"(?:sign(?:ature)?_?count(?:er)?|counter)(?:\(\))?$"
 )
+_AUTHENTICATORS = re.compile(r"(?i)webauthn|fido|passkey|credential|authenticator|auth_?data")
+"""A file that says nothing of them counts something else."""
 _PLAIN = re.compile(r"[\w.]+(?:\(\))?")
 _NEW = re.compile(r"(?i)(?:auth(?:enticator)?_?data|parsed_?auth\w*|assertion)\w*[.]")
 _CHECKED = re.compile(r"(?i)authenticationInfo|verification|result|new_?(?:counter|sign_count)")
@@ -44,6 +46,9 @@ def _comparisons(code: Code) -> Iterator[Instance]:
     for node in inside(code.root, "binary_expression", "comparison_operator"):
         left, right = _sides(node)
         if left is None or right is None or not _is_pair(left, right):
+            continue
+        is_signed = re.search(r"(?i)sign(?:ature)?_?count", text_of(node))
+        if not is_signed and not says(code.root, _AUTHENTICATORS):
             continue
         new, stored = text_of(left), text_of(right)
         if _is_refusal(node) and not _is_joined(node):

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from tree_sitter import Node
 
 from secdaemon.pipeline.fixes.patterns.instances import Instance, pattern
-from secdaemon.pipeline.fixes.patterns.jvm_code import inside
+from secdaemon.pipeline.fixes.patterns.jvm_code import inside, says
 from secdaemon.pipeline.fixes.patterns.model import Code
 from secdaemon.pipeline.fixes.patterns.syntax import begins_line, indent_of, inserted
 from secdaemon.pipeline.fixes.patterns.webauthn_code import LANGUAGES, function_of
@@ -37,8 +37,7 @@ def _unread(code: Code) -> Iterator[Instance]:
         is_alone = field(node, "alternative") is None and "else" not in text_of(node)
         if found is None or not is_alone or not _is_refusal(text_of(condition), text_of(node)):
             continue
-        near = text_of(function)
-        if _VERIFIED.search(near) or _SECOND_FACTOR.search(near):
+        if says(function, _VERIFIED) or says(function, _SECOND_FACTOR):
             continue
         edits = (inserted(code, node.end_byte, f"\n{indent_of(code, node)}{_second(node)}"),)
         yield Instance(

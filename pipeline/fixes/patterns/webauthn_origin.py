@@ -55,6 +55,9 @@ def _parts(code: Code) -> Iterator[Instance]:
         if not _is_origin(origin):
             continue
         listed = _listed(code, call, text_of(expected))
+        if listed is not None and not re.search(r"(?i)origins?(?:\(\))?$", listed[1]):
+            # What it holds may be the ends of origins, or hosts.
+            continue
         if listed is not None:
             new = _contains(code, listed[1], origin)
             yield Instance(listed[0], (replaced(code, listed[0], new),), _WHOLE)

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from functools import lru_cache
 
 from tree_sitter import Node
 
@@ -11,13 +12,14 @@ from secdaemon.pipeline.fixes.patterns.model import Code
 from secdaemon.pipeline.fixes.patterns.syntax import replaced
 from secdaemon.pipeline.fixes.patterns.webauthn_code import (
     LANGUAGES,
+    call_of,
     calls_of,
     literal,
     options,
     room_of,
 )
 from secdaemon.pipeline.fixes.quote import inline
-from secdaemon.pipeline.routes.syntax import text_of
+from secdaemon.pipeline.routes.syntax import field, text_of
 
 _STRICT = {
     "allowOriginPort": "false",
@@ -39,6 +41,10 @@ _SECOND_FACTOR = re.compile(
 )
 _KEYS = frozenset(("userVerification", "user_verification"))
 _CHECKS = frozenset(("requireUserVerification", "require_user_verification"))
+_ASKS = re.compile(
+    r"(?i)user_?verification$|(?:selection|criteria|options|request)$|(?:register|authenticate)_?begin$"
+)
+"""What is given a requirement: a setter, a constructor of options, a beginning."""
 _FALSE = frozenset(("false", "False"))
 
 
@@ -93,15 +99,42 @@ def _requirements(code: Code) -> Iterator[tuple[Node, Node]]:
             continue
         is_read = parent.type in {"binary_expression", "comparison_operator", "when_condition"}
         is_lax = text_of(word) in {"DISCOURAGED", "PREFERRED"}
-        if is_lax and text_of(owner).endswith("UserVerificationRequirement") and not is_read:
+        if not is_lax or not text_of(owner).endswith("UserVerificationRequirement") or is_read:
+            continue
+        if _is_asked(node):
             yield node, word
+
+
+def _is_asked(node: Node) -> bool:
+    """Whether a requirement is given to what asks for it, and not compared or looked up."""
+    parent = node.parent
+    for _ in range(3):
+        if parent is None or parent.type.endswith(("block", "_body")):
+            return False
+        call = call_of(parent)
+        if call is not None:
+            names = [call.name, *(a.name for a in call.arguments if a.value == node)]
+            return any(_ASKS.search(name) for name in names)
+        left = field(parent, "left") or field(parent, "name") or field(parent, "key")
+        variable = next(
+            (c for c in parent.named_children if c.type == "variable_declaration"), left
+        )
+        if variable is not None:
+            return _ASKS.search(text_of(variable).partition(":")[0].strip()) is not None
+        parent = parent.parent
+    return False
 
 
 def _is_second_factor(code: Code, node: Node) -> bool:
     """Whether a password comes before this ceremony: then presence may be enough."""
     room = room_of(code, node)
     near = code.text if room == code.root and not code.whole else text_of(room)
-    return bool(_SECOND_FACTOR.search(near[:20_000]))
+    return _speaks_of_another(near[:20_000])
+
+
+@lru_cache(maxsize=16)
+def _speaks_of_another(text: str) -> bool:
+    return _SECOND_FACTOR.search(text) is not None
 
 
 def _checks(code: Code) -> Iterator[Instance]:

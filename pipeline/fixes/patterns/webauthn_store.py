@@ -6,6 +6,7 @@ in with the time until which it holds, and comes out only before that time.
 
 import re
 from collections.abc import Iterator
+from functools import lru_cache
 
 from tree_sitter import Node
 
@@ -141,7 +142,7 @@ def _script_type(code: Code, declarator: Node) -> list[TextEdit] | None:
         return None
     is_constant = text_of(statement).startswith("const ")
     is_shown = re.search(
-        rf"(?:export\b[^\n]*|exports\b[^;]{0, 2000})\b{re.escape(text_of(name))}\b", code.text
+        rf"(?:export\b[^\n]*|exports\b[^;]{{0,2000}})\b{re.escape(text_of(name))}\b", code.text
     )
     if not CHALLENGE.search(words_in(text_of(name))) or is_shown or not is_constant:
         return None
@@ -209,9 +210,16 @@ def _python(code: Code) -> Iterator[Instance]:
             yield Instance(node, edits, found.why)
 
 
-def _python_edits(code: Code, found: Map) -> tuple[TextEdit, ...]:
+@lru_cache(maxsize=4)
+def _clock(code: Code) -> tuple[TextEdit, ...] | None:
+    """Return the import of the clock, None where its name or the new variable's is taken."""
     added = Names(code).adding("time")
-    if added is None or not found.takes or not is_free(code, "held_until"):
+    return None if added is None or not is_free(code, "held_until") else tuple(added)
+
+
+def _python_edits(code: Code, found: Map) -> tuple[TextEdit, ...]:
+    added = _clock(code)
+    if added is None or not found.takes:
         return ()
     edits = list(added)
     for _, value in found.puts:
@@ -247,7 +255,7 @@ def _python_edits(code: Code, found: Map) -> tuple[TextEdit, ...]:
 
 
 _RULES = (
-    r"(webauthn|fido2?|passkey).*(challenge|expir|storage|ttl|replay|reuse)"
+    r"(webauthn|fido2?|passkey).*(expir|storage|ttl|replay|reuse)"
     r"|challenge.*(expir|storage|ttl|reuse|replay|memory)"
 )
 _PYTHON: tuple[Grammar, ...] = ("python",)

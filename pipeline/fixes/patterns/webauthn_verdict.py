@@ -156,7 +156,8 @@ def _refusal(code: Code, room: Node, name: str) -> list[str]:
     if re.search(r"\bres\b", given):
         return [
             head,
-            f"{step}return res.status(401).json({{ error: 'Verification failed' }});",
+            f"{step}res.status(401).json({{ error: 'Verification failed' }});",
+            f"{step}return;",
             "}",
         ]
     return [head, f"{step}throw new Error('Verification failed');", "}"]
@@ -169,6 +170,8 @@ def _unread(code: Code) -> Iterator[Instance]:
         found = declared(code, declaration) if declaration is not None else None
         room = room_of(code, call.node)
         if declaration is None or found is None or statement_of(call.node) != declaration:
+            continue
+        if not re.search(r"(?i)(?:rp|party)(?:\(\))?$", call.on) or len(call.arguments) != 1:
             continue
         name = found[0]
         if re.search(rf"\b{re.escape(name)}\s*\??\.(?:isSuccess|success)\b", text_of(room)):

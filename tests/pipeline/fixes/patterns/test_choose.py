@@ -130,7 +130,8 @@ def test_what_is_named_and_cannot_be_mended_is_not_something_else(mend: Mend) ->
         "import hashlib, ssl\nc.minimum_version = ssl.TLSVersion.TLSv1; h = hashlib.md5(password)\n"
     )
     assert mend("a.py", text, "md5-used", line=2, cwes=("CWE-327",)) is None
-    assert mend("a.py", text, "R-17", line=2, cwes=("CWE-327",)) is not None
+    assert mend("a.py", text, "R-17", line=2, cwes=("CWE-327",)) is None
+    assert mend("a.py", text, "R-17", line=2, cwes=("CWE-757",)) is not None
 
 
 def test_all_that_is_flagged_changes_or_nothing(mend: Mend) -> None:
@@ -287,3 +288,107 @@ def test_real_findings_get_fixes_that_hold() -> None:
         assert fix.is_weak is not None
         assert fix.is_weak(fix.before)
         assert not fix.is_weak(fix.after)
+
+
+ELSEWHERE = [
+    # (path, rule, CWE, a file whose weakness at the flagged line is not the rule's)
+    ("a.py", "B310", "CWE-22", "import xml.etree.ElementTree as ET\nd = ET.parse(urlopen(u))\n"),
+    ("a.py", "py/cookie-injection", "CWE-20", "x = 1\nr.set_cookie(request.args['n'], 'v')\n"),
+    ("a.py", "des-cipher", "CWE-327", "import hashlib\nc = DES3.new(hashlib.md5(s).digest())\n"),
+    ("a.py", "md5-used-as-password", "CWE-916", "import hashlib\nh = hashlib.md5(stored)\n"),
+    ("a.py", "py/timing-attack", "CWE-208", "import hashlib\nif hashlib.md5(b) == h: pass\n"),
+    (
+        "a.py",
+        "jwt-python-none-alg",
+        "CWE-327",
+        "import jwt\njwt.decode(t, k, algorithms=['none'], options={'verify_signature': False})\n",
+    ),
+    (
+        "a.js",
+        "express-cookie-session-default-name",
+        "CWE-522",
+        "const session = require('express-session');\napp.use(session({ secret }));\n",
+    ),
+    (
+        "a.go",
+        "missing-ssl-minversion",
+        "CWE-327",
+        'import "crypto/tls"\nvar c = tls.Config{InsecureSkipVerify: true, MinVersion: v}\n',
+    ),
+    (
+        "a.c",
+        "cpp/integer-overflow-tainted",
+        "CWE-190",
+        '#include <stdio.h>\nvoid f(int a) { char b[9]; sprintf(b, "%d", a * 7); }\n',
+    ),
+]
+
+
+@pytest.mark.parametrize(("path", "rule", "cwe", "text"), ELSEWHERE)
+def test_a_finding_gets_no_fix_of_what_stands_beside(
+    mend: Mend, path: str, rule: str, cwe: str, text: str
+) -> None:
+    """A stray word, or a CWE that many share, does not make it another finding."""
+    assert mend(path, text, rule, line=2, cwes=(cwe,)) is None
+
+
+@pytest.mark.parametrize(
+    ("rule", "after"),
+    [
+        ("express-session-hardcoded-secret", "session({ secret: process.env.SECRET })"),
+        (
+            "express-cookie-session-no-secure",
+            (
+                "session({ secret: 's3cr3t99', "
+                "cookie: { httpOnly: true, secure: true, sameSite: 'lax' } })"
+            ),
+        ),
+    ],
+)
+def test_of_two_weaknesses_in_a_line_the_reported_one_is_mended(
+    mend: Mend, rule: str, after: str
+) -> None:
+    """The rule says which of them it is about."""
+    head = "const session = require('express-session');\n"
+    text = f"{head}app.use(session({{ secret: 's3cr3t99' }}));\n"
+    assert mend("a.js", text, rule, line=2) == f"{head}app.use({after});\n"
+
+
+def test_a_rule_of_several_weaknesses_is_told_by_its_message() -> None:
+    """`G402` reports a missing check and an old version alike."""
+    text = 'package a\n\nimport "crypto/tls"\n\nvar c = tls.Config{InsecureSkipVerify: true, Rand: r}\n'
+    for message, added in (
+        ("TLS MinVersion too low.", "MinVersion: tls.VersionTLS12"),
+        ("TLS InsecureSkipVerify set true.", "InsecureSkipVerify: false"),
+    ):
+        about = Finding(
+            tool="gosec", rule="G402", severity=Severity.HIGH, message=message, path="a.go"
+        )
+        (fix,) = fixes_for(about, whole("a.go", text, 5))
+        assert added in fix.after
+        assert len(fix.after) <= len(text) + len(added) + 2
+
+
+@pytest.mark.parametrize(
+    "path", ["tests/test_login.py", "app/conftest.py", "e2e/login.py", "app/settings/local.py"]
+)
+def test_what_tests_have_on_purpose_stays(mend: Mend, path: str) -> None:
+    """Passwords and switched-off checks of tests are no secrets and protect nothing."""
+    assert mend(path, "import requests\nPASSWORD = 'abc123!'\n", "B105") is None
+    assert mend(path, "import requests\nrequests.get(u, verify=False)\n", "B501") is None
+    assert mend(path, TWO, "B506") is not None
+
+
+def test_no_note_is_lost(mend: Mend) -> None:
+    """Code whose comment would go with it has no fix."""
+    text = 'import sqlite3\nc.execute("SELECT a FROM u "{}\n          f"WHERE b = {{b}}")\n'
+    assert mend("a.py", text.format(""), "B608") is not None
+    assert mend("a.py", text.format("  # by name"), "B608") is None
+
+
+def test_no_note_is_left_at_another_line(mend: Mend) -> None:
+    """What was said of an argument would be said of the one above it."""
+    text = "import requests\nr = requests.get(\n    url,\n    verify=False,{}\n    timeout=3,\n)\n"
+    assert mend("a.py", text.format(""), "B501") is not None
+    assert mend("a.py", text.format("  # self-signed"), "B501") is None
+    assert mend("a.py", "import os\nos.system('ls -l')  # all\n", "B605") is not None

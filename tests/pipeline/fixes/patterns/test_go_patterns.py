@@ -87,7 +87,7 @@ MENDED = [
     (
         "import-text-template",
         (['"net/http"', '"text/template"'], 't := template.Must(template.New("a").Parse(page))'),
-        (['"net/http"', '"html/template"'], 't := template.Must(template.New("a").Parse(page))'),
+        (['"html/template"', '"net/http"'], 't := template.Must(template.New("a").Parse(page))'),
     ),
     (
         "go/path-injection",
@@ -104,11 +104,6 @@ MENDED = [
         "G306",
         (['"os"'], "os.WriteFile(p, b, 0644)"),
         (['"os"'], "os.WriteFile(p, b, 0600)"),
-    ),
-    (
-        "G306",
-        (['"os"'], "os.WriteFile(script, b, 0755)"),
-        (['"os"'], "os.WriteFile(script, b, 0700)"),
     ),
     (
         "G114",
@@ -143,6 +138,16 @@ UNTOUCHED = [
     ("go/path-injection", ['"path/filepath"'], 'p := filepath.Join(base, "a.txt")'),
     ("go/path-injection", ['"path/filepath"'], "p := filepath.Join(base, name)"),
     ("G306", ['"os"'], "os.WriteFile(p, b, 0600)\nos.Mkdir(p, 0700)\nos.Mkdir(p, mode)"),
+    ("G306", ['"os"'], "os.WriteFile(script, b, 0755)"),
+    ("G401", ['"crypto/hmac"', '"crypto/sha1"'], "m := hmac.New(sha1.New, key)"),
+    ("G401", ['"crypto/md5"'], "md5sum := md5.Sum(b)"),
+    (
+        "go/path-injection",
+        ['"path/filepath"'],
+        "n := r.URL.Path\np := filepath.Join(base, n)\nserve(p)",
+    ),
+    ("G101", [FMT], 'secret := "k3yk3yk3y"\nsign([]byte(secret))'),
+    ("G101", [FMT], 'token := "k3yk3yk3y"\nif given == token {\n}'),
     ("G101", [FMT], 'passwordField := "password"\ntoken := read()'),
 ]
 
@@ -217,6 +222,9 @@ def test_weak_c_is_mended(mend: Mend, rule: str, before: str, after: str) -> Non
         ("format-string", 'printf("abc");'),
         ("format-string", "printf(GREETING);"),
         ("format-string", 'printf("%d", 3);'),
+        ("insecure-use-strcpy-fn", "char *end = strcpy(name, given);"),
+        ("insecure-use-gets-fn", "if (given) gets(name);"),
+        ("information-leak", "printf(given);"),
     ],
 )
 def test_c_whose_size_is_not_in_sight_stays(mend: Mend, rule: str, line: str) -> None:
@@ -249,6 +257,12 @@ def test_weak_php_is_mended(mend: Mend, rule: str, before: str, after: str) -> N
     assert mend("a.php", f"<?php\n{before}\n", rule) == f"<?php\n{after}\n"
 
 
+def test_a_function_that_is_not_declared_is_not_called(mend: Mend) -> None:
+    """`snprintf` needs `<stdio.h>`."""
+    text = C.replace("#include <stdio.h>\n", "").replace("LINE;", "strcpy(name, given);")
+    assert mend("a.c", text, "strcpy") is None
+
+
 @pytest.mark.parametrize(
     ("rule", "line"),
     [
@@ -256,6 +270,8 @@ def test_weak_php_is_mended(mend: Mend, rule: str, before: str, after: str) -> N
         ("echoed-request", "echo htmlspecialchars($_GET['a']);"),
         ("php/unserialize-use", "$a = unserialize($b, $options);"),
         ("curl-ssl", "curl_setopt($c, CURLOPT_SSL_VERIFYPEER, $strict);"),
+        ("php/unserialize-use", "$a = unserialize($b); $a->run();"),
+        ("php/unserialize-use", "unserialize($b)->run();"),
     ],
 )
 def test_php_that_only_looks_weak_stays(mend: Mend, rule: str, line: str) -> None:

@@ -186,6 +186,37 @@ fun context(): SSLContext {
 ]
 
 LEFT = [
+    (
+        "webview-debugging",
+        "Page.kt",
+        """\
+fun start() {
+    if (BuildConfig.DEBUG) {
+        WebView.setWebContentsDebuggingEnabled(true)
+    }
+}
+""",
+    ),
+    (
+        "webview-file-access",
+        "Page.kt",
+        """\
+fun show(view: WebView) {
+    view.settings.allowFileAccess = true
+    view.loadUrl("file:///data/user/0/app/files/a.html")
+}
+""",
+    ),
+    (
+        "pending-intent",
+        "Reply.kt",
+        """\
+fun reply(context: Context, intent: Intent): PendingIntent {
+    val input = RemoteInput.Builder("reply").build()
+    return PendingIntent.getBroadcast(context, 0, intent, 0)
+}
+""",
+    ),
     # what gets no fix: rule, path, text
     (
         "insecure-hostname-verifier",

@@ -246,6 +246,36 @@ class Vault {
 ]
 
 LEFT = [
+    (
+        "weak-hash-md5",
+        "Digests.kt",
+        """\
+fun md5(data: ByteArray): ByteArray = MessageDigest.getInstance("MD5").digest(data)
+""",
+    ),
+    (
+        "weak-hash-md5",
+        "Digests.java",
+        """\
+class Digests {
+    byte[] of(byte[] data) throws Exception {
+        byte[] sha1 = MessageDigest.getInstance("SHA-1").digest(data);
+        return sha1;
+    }
+}
+""",
+    ),
+    (
+        "weak-hash-md5",
+        "Keys.java",
+        """\
+class Keys {
+    Key of(byte[] seed) throws Exception {
+        return new SecretKeySpec(MessageDigest.getInstance("MD5").digest(seed), "AES");
+    }
+}
+""",
+    ),
     # what gets no fix: rule, path, text
     (
         "use-of-md5",

@@ -64,7 +64,7 @@ class Cookies {
 """,
     ),
     (
-        "ktor-cookie",
+        "ktor-insecure-cookie",
         "Sessions.kt",
         """\
 fun Application.sessions() {
@@ -258,10 +258,10 @@ fun Route.login() {
         """\
 fun Route.login() {
     get("/done") {
-        call.respondRedirect(call.request.queryParameters["next"]?.takeIf { it.startsWith("/") && !it.startsWith("//") && !it.startsWith("/\\\\") } ?: "/home")
+        call.respondRedirect(call.request.queryParameters["next"]?.takeIf { it.startsWith("/") && !it.startsWith("//") && !it.startsWith("/\\\\") && '\\t' !in it } ?: "/home")
     }
     get("/out") {
-        call.respondRedirect(call.parameters["to"]?.takeIf { it.startsWith("/") && !it.startsWith("//") && !it.startsWith("/\\\\") } ?: "/")
+        call.respondRedirect(call.parameters["to"]?.takeIf { it.startsWith("/") && !it.startsWith("//") && !it.startsWith("/\\\\") && '\\t' !in it } ?: "/")
     }
 }
 """,

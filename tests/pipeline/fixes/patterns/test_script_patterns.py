@@ -11,7 +11,7 @@ FORMAT = "javascript.lang.security.audit.unsafe-formatstring.unsafe-formatstring
 MYSQL = "const mysql = require('mysql2/promise');\n"
 PG = 'import { Pool } from "pg";\n'
 CP = "const { exec } = require('child_process');\n"
-CP_AFTER = "const { exec, execFile } = require('child_process');\n"
+CP_AFTER = "const { execFile } = require('child_process');\n"
 
 MENDED = [
     # (path, rule, before, after); all are whole files
@@ -95,7 +95,7 @@ MENDED = [
             "const run = promisify(exec);\nexport const ping = (h: string) => run(`ping ${h}`);\n"
         ),
         (
-            "import { exec, execFile } from 'child_process';\nimport { promisify } from 'util';\n"
+            "import { execFile } from 'child_process';\nimport { promisify } from 'util';\n"
             "const run = promisify(execFile);\n"
             "export const ping = (h: string) => run('ping', [h]);\n"
         ),
@@ -217,9 +217,9 @@ MENDED = [
         ),
         (
             "const path = require('path');\napp.get('/:n', (req, res) => {\n"
-            "  const file = path.resolve(FILES, req.params.n);\n"
+            "  const file = path.resolve(path.join(FILES, req.params.n));\n"
             "  if (!file.startsWith(path.resolve(FILES) + path.sep)) {\n"
-            "    return res.sendStatus(404);\n  }\n  res.sendFile(file);\n});\n"
+            "    res.sendStatus(404);\n    return;\n  }\n  res.sendFile(file);\n});\n"
         ),
     ),
     (
@@ -236,8 +236,8 @@ MENDED = [
             "execSync(`gh pr comment ${n} -b '${text.replace(/'/g, \"'\\\\''\")}' > /dev/null`, { stdio: 'pipe' });\n"
         ),
         (
-            "const { execSync, execFileSync } = require('child_process');\n"
-            "execFileSync('gh', ['pr', 'comment', n, '-b', text], { stdio: 'pipe' });\n"
+            "const { execFileSync } = require('child_process');\n"
+            "execFileSync('gh', ['pr', 'comment', String(n), '-b', text], { stdio: 'pipe' });\n"
         ),
     ),
     (
@@ -284,7 +284,7 @@ MENDED = [
         (
             "const crypto = require('crypto');\nfunction ok(given, body) {\n"
             "  const mac = crypto.createHmac('sha256', key).update(body).digest('hex');\n"
-            "  return (given.length === mac.length && "
+            "  return (typeof given === 'string' && Buffer.byteLength(given) === mac.length && "
             "crypto.timingSafeEqual(Buffer.from(given), Buffer.from(mac)));\n}\n"
         ),
     ),
@@ -371,36 +371,3 @@ def test_a_callback_is_none_of_the_call(mend: Mend) -> None:
 def test_script_that_only_looks_weak_stays(mend: Mend, path: str, rule: str, text: str) -> None:
     """Code that is right, and code that cannot be mended without guessing, has no fix."""
     assert mend(path, text, rule) is None
-
-
-@pytest.mark.parametrize(
-    ("path", "rule", "before", "after"),
-    [
-        (
-            "a.ts",
-            CHILD,
-            "    exec(`ping ${host}`, cb)",
-            "    execFile('ping', [host], cb)".replace("'", '"'),
-        ),
-        (
-            "a.ts",
-            "sequelize",
-            "  async find (q: string) {\n    return sequelize.query(`SELECT * FROM u WHERE a = ${q}`)\n  }",
-            (
-                "  async find (q: string) {\n    return sequelize.query("
-                '"SELECT * FROM u WHERE a = :q", { replacements: { q } })\n  }'
-            ),
-        ),
-        (
-            "a.js",
-            "bypass-tls-verification",
-            "      rejectUnauthorized: false,\n      host",
-            None,
-        ),
-    ],
-)
-def test_a_part_of_a_file_is_read_in_its_surroundings(
-    mend: Mend, path: str, rule: str, before: str, after: str | None
-) -> None:
-    """Statements and members are mended as they stand; no import is added to them."""
-    assert mend(path, before, rule, whole=False) == after

@@ -139,6 +139,6 @@ def test_words_are_those_of_the_shell(parts: list[str]) -> None:
     code, template = read("python", source)
     assert template is not None
     made = words(code, template)
-    wanted = [repr(word) if word != "{v}" else "v" for word in shlex.split(line)]
+    wanted = [repr(word) if word != "{v}" else "str(v)" for word in shlex.split(line)]
     assert made is not None
     assert [word.replace('"', "'") for word in made] == wanted

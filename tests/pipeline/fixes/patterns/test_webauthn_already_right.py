@@ -122,6 +122,8 @@ fun save(conn: Connection, id: ByteArray) =
 """
 
 REPOSITORY = """\
+import com.yubico.webauthn.CredentialRepository
+
 class Repository(private val store: Store) : CredentialRepository {
     override fun getUserHandleForUsername(username: String): Optional<ByteArray> {
         return store.findUser(username).map { it.handle }
@@ -186,11 +188,11 @@ SOUND = [
     (EXPIRY, "Store.kt", REDIS, 3, 3, "time to live"),
     (EXPIRY, "app/build.gradle.kts", BUILD, 2, 2, "configures the build"),
     (EXPIRY, "Telemetry.kt", TELEMETRY, 2, 4, "telemetry"),
-    (EXPIRY, "Client.kt", CLIENT, 3, 3, "lives for one call"),
+    (EXPIRY, "Client.kt", CLIENT, 3, 3, "only handed back to the caller"),
     (BYPASS, "Tracer.kt", TRACED, 1, 11, "every failure is passed on"),
     (BYPASS, "Tracer.kt", TRACED, 6, 6, "only records what happens"),
     (BYPASS, "Rows.kt", ROWS, 4, 5, "reads from the database"),
-    (BYPASS, "Repository.kt", REPOSITORY, 3, 3, "only answers what `RelyingParty` asks"),
+    (BYPASS, "Repository.kt", REPOSITORY, 5, 5, "only answers what `RelyingParty` asks"),
     (BYPASS, "Store.kt", ASIDE, 3, 5, "aside for a limited time"),
     (BYPASS, "Store.kt", ASIDE, 8, 12, "taken out and removed"),
     (BYPASS, "Login.kt", LOGIN, 4, 4, "what follows depends on its result"),
@@ -204,7 +206,7 @@ UNCLEAR = [
     (BYPASS, "Tracer.kt", SWALLOWED, 1, 8),
     (BYPASS, "Rows.kt", ROWS, 9, 12),
     (BYPASS, "Box.kt", BOX, 7, 7),
-    (BYPASS, "Repository.kt", REPOSITORY, 7, 7),
+    (BYPASS, "Repository.kt", REPOSITORY, 9, 9),
     (BYPASS, "Store.kt", ASIDE, 14, 14),
     (BYPASS, "Login.kt", LOGIN, 15, 15),
     ("sql-injection", "Rows.kt", ROWS, 4, 4),

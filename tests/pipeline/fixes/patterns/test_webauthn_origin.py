@@ -68,7 +68,7 @@ export function verify(clientData: ClientData) {
   if (!clientData.origin.startsWith('https://login.example.com')) {
     throw new Error('origin');
   }
-  return allowed.some((each) => clientData.origin.includes(each));
+  return allowedOrigins.some((each) => clientData.origin.includes(each));
 }
 """,
         """\
@@ -76,7 +76,7 @@ export function verify(clientData: ClientData) {
   if (clientData.origin !== 'https://login.example.com') {
     throw new Error('origin');
   }
-  return allowed.includes(clientData.origin);
+  return allowedOrigins.includes(clientData.origin);
 }
 """,
     ),

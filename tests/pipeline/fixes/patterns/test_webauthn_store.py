@@ -192,6 +192,40 @@ def finish(user):
 ]
 
 LEFT = [
+    (
+        "webauthn-challenge-storage",
+        "shared.js",
+        """\
+const challenges = new Map();
+
+function issue(user, challenge) {
+  challenges.set(user, challenge);
+}
+
+function take(user) {
+  const expected = challenges.get(user);
+  return expected;
+}
+
+module.exports = { issue, take, challenges };
+""",
+    ),
+    (
+        "webauthn-challenge-storage",
+        "shared.js",
+        """\
+const challenges = {};
+
+exports.issue = (user, challenge) => {
+  challenges[user] = challenge;
+};
+exports.take = (user) => {
+  const expected = challenges[user];
+  return expected;
+};
+exports.all = challenges;
+""",
+    ),
     # what gets no fix: rule, path, text
     (
         "webauthn-challenge-storage-without-expiry",

@@ -127,7 +127,8 @@ app.post('/login', async (req, res) => {
 app.post('/login', async (req, res) => {
   const verification = await verifyAuthenticationResponse({ response: req.body, ...expected });
   if (!verification.verified) {
-    return res.status(401).json({ error: 'Verification failed' });
+    res.status(401).json({ error: 'Verification failed' });
+    return;
   }
   req.session.user = user.id;
   res.json({ ok: true });
