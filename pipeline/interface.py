@@ -13,6 +13,7 @@ import msgspec
 from secdaemon.config.schema import Settings
 from secdaemon.pipeline.findings.model import Counts, FileReport
 from secdaemon.pipeline.past.provenance import EarlierRun, PastRun
+from secdaemon.pipeline.training.memory import Preflight
 
 
 class Origin(msgspec.Struct, frozen=True, kw_only=True):
@@ -106,20 +107,6 @@ class BuildOutput(msgspec.Struct, frozen=True, kw_only=True):
     """Training examples that are another one in other words; not in the counts by kind."""
     dropped_fixes: dict[str, int] = {}
     """Fixes that were proposed and not good enough: `approach: reason` -> how many."""
-
-
-class Preflight(msgspec.Struct, frozen=True, kw_only=True):
-    """What a training's longest batch took before the first iteration, and what was decided."""
-
-    peak_bytes: int
-    budget_bytes: int
-    tokens: int
-    """Of the longest batch, padding included."""
-    max_seq_length: int
-    """Less than the setting where longer examples did not fit into memory."""
-    grad_checkpoint: bool
-    unaided_bytes: int | None = None
-    """What it took before anything was done about it; null where nothing had to be."""
 
 
 class TrainingSummary(msgspec.Struct, frozen=True, kw_only=True):

@@ -21,7 +21,8 @@ import msgspec
 from mlx.utils import tree_flatten, tree_unflatten
 
 from secdaemon.config.files import staged_folder
-from secdaemon.pipeline.interface import Preflight, TransientError
+from secdaemon.pipeline.interface import TransientError
+from secdaemon.pipeline.training.memory import Preflight
 
 FOLDER = "checkpoints"
 _KEPT = 2

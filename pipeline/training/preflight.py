@@ -15,9 +15,10 @@ from mlx import nn
 from mlx.utils import tree_flatten
 
 from secdaemon.config.schema import Training
-from secdaemon.pipeline.interface import PermanentError, Preflight
+from secdaemon.pipeline.interface import PermanentError
 from secdaemon.pipeline.training import checkpoint, trainer
 from secdaemon.pipeline.training.feed import Batch
+from secdaemon.pipeline.training.memory import Preflight
 
 GIGABYTE = 10**9
 SHORTEST_CAP = 16

@@ -8,7 +8,7 @@ from typing import Any
 import mlx.core as mx
 import msgspec
 
-from secdaemon.pipeline.interface import PermanentError, Preflight, Report
+from secdaemon.pipeline.interface import PermanentError, Report
 from secdaemon.pipeline.training import (
     adapter,
     checkpoint,
@@ -21,6 +21,7 @@ from secdaemon.pipeline.training import (
 )
 from secdaemon.pipeline.training.base_model import load_base
 from secdaemon.pipeline.training.feed import Feed
+from secdaemon.pipeline.training.memory import Preflight
 from secdaemon.pipeline.training.spec import TrainSpec
 from secdaemon.pipeline.training.team import ALONE, Team
 from secdaemon.pipeline.training.tokens import TOO_BIG, Prepared, Tokens

@@ -11,8 +11,9 @@ import mlx.core as mx
 import msgspec
 import numpy as np
 
-from secdaemon.pipeline.interface import PermanentError, PipelineError, Preflight, TransientError
+from secdaemon.pipeline.interface import PermanentError, PipelineError, TransientError
 from secdaemon.pipeline.training.feed import WHOLE, Share
+from secdaemon.pipeline.training.memory import Preflight
 
 
 class Hello(msgspec.Struct, frozen=True, tag=True):

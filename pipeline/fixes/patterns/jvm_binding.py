@@ -12,10 +12,10 @@ from secdaemon.pipeline.fixes.patterns.jvm_code import (
     locals_of,
     name_of,
     parts_of,
-    type_of,
     uses,
 )
 from secdaemon.pipeline.fixes.patterns.jvm_query import Query, query_of
+from secdaemon.pipeline.fixes.patterns.jvm_types import type_of
 from secdaemon.pipeline.fixes.patterns.model import Code
 from secdaemon.pipeline.fixes.quote import inline
 from secdaemon.pipeline.routes.syntax import field, text_of

@@ -18,10 +18,10 @@ from secdaemon.pipeline.fixes.patterns.jvm_code import (
     letters_of,
     name_of,
     parts_of,
-    type_of,
     uses,
 )
 from secdaemon.pipeline.fixes.patterns.jvm_edits import removed_statement
+from secdaemon.pipeline.fixes.patterns.jvm_types import type_of
 from secdaemon.pipeline.fixes.patterns.model import Code
 from secdaemon.pipeline.fixes.patterns.syntax import between, replaced
 from secdaemon.pipeline.routes.syntax import text_of

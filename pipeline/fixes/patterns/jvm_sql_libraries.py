@@ -21,9 +21,9 @@ from secdaemon.pipeline.fixes.patterns.jvm_binding import (
 from secdaemon.pipeline.fixes.patterns.jvm_code import (
     Call,
     calls_of,
-    type_of,
 )
 from secdaemon.pipeline.fixes.patterns.jvm_query import Query, query_of
+from secdaemon.pipeline.fixes.patterns.jvm_types import type_of
 from secdaemon.pipeline.fixes.patterns.model import Code
 from secdaemon.pipeline.fixes.patterns.syntax import between, replaced
 from secdaemon.pipeline.routes.syntax import text_of

@@ -10,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from mlx.utils import tree_flatten
 
-from secdaemon.pipeline.interface import PermanentError, Preflight, Progress
+from secdaemon.pipeline.interface import PermanentError, Progress
 from secdaemon.pipeline.training import checkpoint, trainer
+from secdaemon.pipeline.training.memory import Preflight
 from secdaemon.pipeline.training.preflight import Measure, Need, decide, peak_bytes
 from secdaemon.pipeline.training.ready import make_ready
 from secdaemon.pipeline.training.tokens import TOO_BIG

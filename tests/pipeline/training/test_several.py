@@ -218,7 +218,8 @@ def test_what_processes_say_to_each_other_arrives(hostfile: Path) -> None:
 
 WORDS = """
 import mlx.core as mx
-from secdaemon.pipeline.interface import PermanentError, Preflight
+from secdaemon.pipeline.interface import PermanentError
+from secdaemon.pipeline.training.memory import Preflight
 from secdaemon.pipeline.training.feed import Share
 from secdaemon.pipeline.training.team import Hello, Ready, Team
 
