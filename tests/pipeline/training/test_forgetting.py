@@ -101,8 +101,8 @@ def stopped_at(spec: TrainSpec, last: int) -> None:
     "names",
     [
         pytest.param(EVERYTHING, marks=pytest.mark.slow),
-        ("distillation",),
-        ("ewc",),
+        pytest.param(("distillation",), marks=pytest.mark.slow),
+        pytest.param(("ewc",), marks=pytest.mark.slow),
         ("multitask",),
     ],
 )
@@ -232,6 +232,7 @@ def test_no_stage_1_examples_are_refused(make_stage2: Make, tmp_path: Path) -> N
             order(*prepared(spec), spec)
 
 
+@pytest.mark.slow
 def test_consolidation_holds_the_adapter(make_stage2: Make, trained: Path, tmp_path: Path) -> None:
     """A large lambda leaves the adapter closer to Stage 1's than plain training does."""
     train(make_stage2(tmp_path / "plain", methods()), unheard)
@@ -239,6 +240,7 @@ def test_consolidation_holds_the_adapter(make_stage2: Make, trained: Path, tmp_p
     assert distance(tmp_path / "held", trained) < 0.8 * distance(tmp_path / "plain", trained)
 
 
+@pytest.mark.slow
 def test_distillation_keeps_the_answers(make_stage2: Make, trained: Path, tmp_path: Path) -> None:
     """With the teacher's answer alone in the loss, the model says what Stage 1 said."""
     same = {"dropout": 0.0, "weight_decay": 0.0}
@@ -256,6 +258,7 @@ def test_distillation_keeps_the_answers(make_stage2: Make, trained: Path, tmp_pa
     assert moved["kept"] < 0.5 * moved["plain"]
 
 
+@pytest.mark.slow
 def test_gradient_checkpointing_changes_no_loss(make_stage2: Make, tmp_path: Path) -> None:
     """The teacher goes through the checkpointed layers too; the adapter comes out the same."""
     settings = methods(*EVERYTHING)

@@ -130,6 +130,7 @@ def test_what_mlx_refuses_to_allocate_does_not_fit(make_spec: Make, tmp_path: Pa
     assert found == 10**12 + 1
 
 
+@pytest.mark.slow
 def test_a_shorter_cap_is_counted_and_kept(
     make_spec: Make, tmp_path: Path, killed_at: Kill, made: Made
 ) -> None:

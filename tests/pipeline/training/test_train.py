@@ -233,6 +233,7 @@ def test_numbers_that_are_not_finite_hold_the_run(make_spec: Make, tmp_path: Pat
     assert not (spec.folder / "adapters").exists()
 
 
+@pytest.mark.slow
 def test_the_best_adapter_is_kept(make_spec: Make, tmp_path: Path) -> None:
     """What ends in adapters/ has the lowest validation loss of all, not the last one."""
     spec = make_spec(tmp_path / "run", **UNSTEADY)
@@ -318,6 +319,7 @@ def test_a_full_disk_is_found_before_anything_is_trained(make_spec: Make, tmp_pa
     assert seen == []
 
 
+@pytest.mark.slow
 def test_a_stop_between_two_steps_saves_the_last_one(
     make_spec: Make, tmp_path: Path, stopped_at: Kill, made: Made, checkpoints: Names
 ) -> None:
