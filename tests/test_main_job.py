@@ -265,6 +265,7 @@ def test_the_same_data_in_another_zip_is_skipped(second: Any, house: House) -> N
     assert kinds["notes.md"] == "not_a_scan"
 
 
+@pytest.mark.slow
 def test_a_model_that_forgot_is_held_and_can_be_released(house: House) -> None:
     """A reckless Stage 2 is held with its reason, exit 1; a person's release publishes it."""
     house.drop("third.zip", _files(SAMPLES, "checkov-results", "bandit-results"), "third")
@@ -283,6 +284,7 @@ def test_a_model_that_forgot_is_held_and_can_be_released(house: House) -> None:
     assert house.newest()["state"] == "published"
 
 
+@pytest.mark.slow
 def test_process_sees_one_folder_through_and_publishes_nothing(
     house: House, tmp_path: Path
 ) -> None:
@@ -315,6 +317,7 @@ def test_process_sees_one_folder_through_and_publishes_nothing(
     assert house.status(run["id"])["state"] == "retained"
 
 
+@pytest.mark.slow
 def test_a_training_that_diverges_is_held(house: House) -> None:
     """Numbers that are not finite end the run held, with a sentence, and nothing is published."""
     house.drop("fourth.zip", _files(SAMPLES, "zizmor-results", "bandit-results"), "fourth")

@@ -212,6 +212,7 @@ def test_smaller_projections_change_nothing(folder: Path) -> None:
     assert mx.allclose(model(ids), before, atol=1e-2).item()
 
 
+@pytest.mark.slow
 def test_the_base_knows_its_primer(loaded: tuple[Any, Any]) -> None:
     """On primer text it never saw, the model is far better than an untrained one (log 1536)."""
     import mlx.core as mx

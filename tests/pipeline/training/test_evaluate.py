@@ -198,6 +198,7 @@ def test_an_empty_split_has_no_numbers(measure: Callable[..., Evaluation]) -> No
     assert result.metrics.loss is None
 
 
+@pytest.mark.slow
 def test_a_memorised_example_matches_exactly(
     measure: Callable[..., Evaluation], make_spec: Make, tmp_path: Path
 ) -> None:

@@ -112,6 +112,7 @@ def test_a_damaged_checkpoint_is_passed_over(
     assert as_trained(spec.folder)
 
 
+@pytest.mark.slow
 def test_a_checkpoint_that_does_not_fit_on_the_disk_is_no_checkpoint(
     make_spec: Make, tmp_path: Path, checkpoints: Names, as_trained: Same
 ) -> None:
@@ -133,6 +134,7 @@ def test_a_checkpoint_that_does_not_fit_on_the_disk_is_no_checkpoint(
     assert as_trained(spec.folder)
 
 
+@pytest.mark.slow
 def test_checkpoints_of_another_training_are_ignored(
     make_spec: Make, tmp_path: Path, stopped_at: Kill, checkpoints: Names, as_trained: Same
 ) -> None:
@@ -268,6 +270,7 @@ def test_it_stops_where_validation_gets_no_better(stalled: tuple[TrainSpec, int]
     assert found.last_loss == losses(spec.folder, "train_loss")[end]
 
 
+@pytest.mark.slow
 def test_a_stop_behind_the_early_end_trains_no_further(
     stalled: tuple[TrainSpec, int], tmp_path: Path, stopped_at: Kill, made: Made
 ) -> None:
@@ -297,6 +300,7 @@ def test_few_examples_cap_the_iterations(make_spec: Make, tmp_path: Path) -> Non
     assert {progress.iterations for progress in seen} == {4}
 
 
+@pytest.mark.slow
 def test_a_nearly_full_disk_stops_with_its_reason(
     make_spec: Make, tmp_path: Path, checkpoints: Names, as_trained: Same
 ) -> None:
