@@ -22,6 +22,7 @@ _VERBS = frozenset({"get", "post", "put", "patch", "delete", "head", "options", 
 _CHAINED = _VERBS | {"use", "route", "param", "set", "enable", "disable", "engine"}
 _NEXT = 3
 """Parameters of a handler that can pass a request on: request, response, next."""
+_HOLDING = {"array", "call_expression"}
 _TAIL: Pattern = (Part(Kind.TAIL),)
 _PARAMETERS = {"formal_parameters", "arrow_function", "required_parameter"}
 
@@ -115,9 +116,19 @@ class _Express:
 
     def _routers(self, ref: Ref) -> list[tuple[str, int, int]]:
         """Return what identifies the apps and routers that an expression may be."""
-        return list(
-            dict.fromkeys(each.key for each in self._names.origins(ref) if _is_router(each.node))
-        )
+        found = [self._begun(each) for each in self._names.origins(ref)]
+        return list(dict.fromkeys(each.key for each in found if _is_router(each.node)))
+
+    def _begun(self, ref: Ref) -> Ref:
+        """Return what a chain such as `Router().get(...)` begins with; itself where it is none."""
+        if ref.node.type != "call_expression" or _is_router(ref.node):
+            return ref
+        function = field(ref.node, "function")
+        owner = field(function, "object") if function is not None else None
+        if owner is None or text_of(field(ref.node, "function", "property")) not in _CHAINED:
+            return ref
+        start = ref.at(self._chain(ref, ref.node)[1])
+        return start if _is_router(start.node) else ref
 
     def _paths(self, ref: Ref) -> list[Pattern]:
         """Return the patterns of a path, a list of them, or a regular expression."""
@@ -162,12 +173,17 @@ class _Express:
     ) -> None:
         methods = () if verb == "all" else (verb,)
         handler, passes_on = self._handler(ref, ref.at(last))
+        if passes_on and verb == "all" and "route(" in text_of(field(ref.node, "function")):
+            # `route(path).all(check).get(answer)`: a check before the answers of the chain.
+            return
         self._graph.route(key, path, methods, handler, passes_on=passes_on)
 
     def _handler(self, call: Ref, last: Ref, depth: int = 0) -> tuple[Handler, bool]:
         """Return the lines that answer: a named function's own, else those of the registration."""
         node, inner = last.node, arguments(last.node)
         if node.type in FUNCTIONS:
+            if told := self._forwarded(last):
+                return told.handler(), len(parameters(node)) >= _NEXT
             simple = text_of(field(call.node, "function", "object")).isidentifier()
             at = call if simple or node.start_point.row == call.node.start_point.row else last
             return at.handler(), len(parameters(node)) >= _NEXT
@@ -179,9 +195,21 @@ class _Express:
         found = [each for each in self._names.origins(last) if each.node != node]
         if len(found) == 1 and found[0].node.type in FUNCTIONS:
             return found[0].handler(), len(parameters(found[0].node)) >= _NEXT
-        if len(found) == 1 and found[0].node.type == "call_expression" and depth < _NEXT:
+        if len(found) == 1 and found[0].node.type in _HOLDING and depth < _NEXT:
             return self._handler(found[0], found[0], depth + 1)
         return call.handler(), True
+
+    def _forwarded(self, ref: Ref) -> Ref | None:
+        """Return the function to which `(req, res) => users.list(req, res)` hands everything."""
+        body = field(ref.node, "body")
+        if body is None or body.type != "call_expression" or len(arguments(body)) < _NEXT - 1:
+            return None
+        names = [name.partition(":")[0] for name, _ in parameters(ref.node)]
+        if [text_of(each) for each in arguments(body)] != names[: len(arguments(body))]:
+            return None
+        function = field(body, "function")
+        found = self._names.origins(ref.at(function)) if function is not None else []
+        return found[0] if len(found) == 1 and found[0].node.type in FUNCTIONS else None
 
     def _is_function(self, ref: Ref) -> bool:
         kinds = {*FUNCTIONS, "call_expression"}

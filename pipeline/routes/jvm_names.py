@@ -72,6 +72,8 @@ class JvmNames:
             return HOLE
         if node.type in {"string_literal", "multiline_string_literal"}:
             return self._read(ref, depth)
+        if node.type in {"number_literal", "decimal_integer_literal"}:
+            return text_of(node)
         if node.type in {"binary_expression", "additive_expression"}:
             left, right = field(node, "left"), field(node, "right")
             sides = [each for each in (left, right) if each is not None]

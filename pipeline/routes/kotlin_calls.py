@@ -1,6 +1,7 @@
 """Calls in Kotlin's syntax tree, and the functions with a Route to which they lead."""
 
 import re
+from collections import Counter
 from collections.abc import Iterator
 
 import msgspec
@@ -9,6 +10,8 @@ from tree_sitter import Node
 from secdaemon.pipeline.routes.syntax import Code, Ref, above, child, field, text_of, within
 
 _ROUTE = frozenset({"Route", "Routing", "RootRoute", "RoutingBuilder", "RoutingRoot"})
+_BEFORE_BRACKET = re.compile(r"\b(\w+)\(")
+_DECLARED_AND_CALLED = 2
 _BLOCK = ("annotated_lambda", "lambda_literal")
 _CLASSES = ("class_declaration", "object_declaration")
 
@@ -95,10 +98,13 @@ class Functions:
         self._by_name: dict[str, list[Ref]] = {}
         self._imports: dict[str, set[str]] = {}
         self._packages: dict[str, str] = {}
+        self._before_brackets = Counter[str]()
+        """How often a name stands before a bracket, as where it is declared and called."""
         self.routing: list[Ref] = []
         """Those that are given a Route, as receiver or as parameter."""
         for code in files:
             self._packages[code.path] = _package(code)
+            self._before_brackets.update(_BEFORE_BRACKET.findall(text_of(code.root)))
             self._imports[code.path] = {
                 text_of(node).removeprefix("import").partition(" as ")[0].strip()
                 for node in within(code.root, "import")
@@ -141,6 +147,24 @@ class Functions:
             known = [each for each in known if _class_of(each.node) == kind]
         found = self._near(known, ref.code, name)
         return found[0] if len(found) == 1 else None
+
+    def handed_on(self, block: Ref) -> Ref | None:
+        """Return the function to which a handler such as `{ borrow(call) }` leaves everything.
+
+        None where it does more, and where the function is called elsewhere too.
+        """
+        bodies = within(block.node, "lambda_literal")
+        steps = (
+            [e for e in bodies[0].named_children if e.type != "lambda_parameters"] if bodies else []
+        )
+        call = call_of(block.at(steps[0])) if len(steps) == 1 else None
+        if call is None or call.block is not None:
+            return None
+        if "call" not in {call.receiver, *(text_of(each) for each in call.arguments)}:
+            return None
+        known = [each for each in self._by_name.get(call.name, []) if each.key not in self._routing]
+        places = self._before_brackets[call.name]
+        return known[0] if len(known) == 1 and places == _DECLARED_AND_CALLED else None
 
     def is_route(self, ref: Ref, name: str) -> bool:
         """Say whether a name is a Route parameter of the function at hand."""

@@ -123,6 +123,8 @@ class _Ktor:
                 return
             named = self._functions.named(text_of(call.arguments[-1]), call.ref)
             handler = named or call.ref
+        elif told := self._functions.handed_on(call.ref.at(call.block)):
+            handler = told
         self._graph.route(where.node, where.prefix, where.methods, handler.handler())
 
     def _typed(self, call: Call, where: _Where) -> None:

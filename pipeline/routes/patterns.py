@@ -23,7 +23,8 @@ _JS_NAMED = re.compile(r"\(\?<([A-Za-z]\w*)>")
 _EXPRESS = re.compile(
     r":(?P<name>\w+)(?P<of>\((?:[^()\\]|\\.)*\))?(?P<many>[?*+])?|(?P<star>\*)(?:\w+)?"
 )
-_EXPRESS_OPTIONAL = re.compile(r"\{/([^{}]*)\}")
+_EXPRESS_OPTIONAL = re.compile(r"\{/([^{}*]*)\}")
+_EXPRESS_TAIL = re.compile(r"(/?)\{(/?\*\w+)\}")
 _ANYTHING = ("(.*)", "(*)")
 _KTOR = re.compile(r"\{([^{}]*)\}")
 _FLASK = re.compile(r"<(?:(?P<of>[A-Za-z_]\w*)(?:\((?P<args>[^)]*)\))?:)?(?P<name>\w+)>")
@@ -61,8 +62,8 @@ def whole(regex: str) -> Pattern:
 
 
 def express(path: str) -> Pattern:
-    r"""Express 4 and 5: `:id`, `:id?`, `:id(\d+)`, `:from-:to`, `*`, `*rest`, `{/:id}`."""
-    flat = _EXPRESS_OPTIONAL.sub(r"/\1?", path)
+    r"""Express 4 and 5: `:id`, `:id?`, `:id(\d+)`, `:from-:to`, `*rest`, `{*rest}`, `{/:id}`."""
+    flat = _EXPRESS_OPTIONAL.sub(r"/\1?", _EXPRESS_TAIL.sub(r"\1\2", path))
     return tuple(_express_part(segment) for segment in _split(flat))
 
 

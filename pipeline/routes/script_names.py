@@ -33,6 +33,8 @@ _MEMBERS = (
     "public_field_definition",
     "assignment_expression",
 )
+_CLASSES = ("class_declaration", "class")
+_GIVING = {"resolve", "get"}
 _JOINS = {"path.join", "path.posix.join", "posix.join", "join", "urljoin"}
 
 
@@ -56,6 +58,8 @@ class ScriptNames(Values):
             return self.origins(ref.at(node.named_children[0]), depth + 1)
         if node.type in {"identifier", "shorthand_property_identifier"} and not _binds(node):
             return self._flat(self._lookup(ref, text_of(node), depth), depth)
+        if node.type == "assignment_expression" and (right := field(node, "right")):
+            return self.origins(ref.at(right), depth + 1)
         further = {"member_expression": self._member, "call_expression": self._call}
         return further[node.type](ref, depth) if node.type in further else [ref]
 
@@ -144,7 +148,16 @@ class ScriptNames(Values):
         if node.type == "new_expression" and (made := field(node, "constructor")):
             classes = self.origins(found.at(made), depth + 1)
             return [ref for cls in classes for ref in self.of_class(cls, name)]
-        return []
+        return self._injected(found, name, depth)
+
+    def _injected(self, found: Ref, name: str, depth: int) -> list[Ref]:
+        """Return a member of what an injector gives: `container.resolve(Users)` is a Users."""
+        given = arguments(found.node)
+        if len(given) != 1 or text_of(field(found.node, "function", "property")) not in _GIVING:
+            return []
+        classes = self.origins(found.at(given[0]), depth + 1)
+        known = [cls for cls in classes if cls.node.type in _CLASSES]
+        return [ref for cls in known for ref in self.of_class(cls, name)]
 
     def of_class(self, cls: Ref, name: str) -> list[Ref]:
         """Return a class's methods and fields of a name, set in its constructor too."""
@@ -274,6 +287,8 @@ def _member_of(node: Node) -> Iterator[tuple[Node, str, Node]]:
         if text_of(field(left, "object") if left is not None else None) != "this":
             return
         name, value = field(left, "property") if left is not None else None, field(node, "right")
+        if text_of(value).startswith(f"this.{text_of(name)}.bind("):
+            return
     if node.type == "method_definition":
         value = node
     if cls is not None and value is not None:

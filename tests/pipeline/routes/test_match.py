@@ -100,6 +100,7 @@ def test_syntaxes() -> None:
     """Each framework's forms are read into the same parts."""
     kinds = {
         express("/a/:id/:rest*"): (Kind.LITERAL, Kind.PARAMETER, Kind.TAIL),
+        express("/a/{*rest}"): (Kind.LITERAL, Kind.TAIL),
         express("/a/:from-:to"): (Kind.LITERAL, Kind.MIXED),
         ktor("/a/{id?}"): (Kind.LITERAL, Kind.OPTIONAL),
         ktor("{...}"): (Kind.TAIL,),

@@ -1,5 +1,6 @@
 export class UserHandlers {
   list(req, res) {
+    // h:users.list
     res.json([]);
   }
 

@@ -1,0 +1,1 @@
+export { invoicesRouter as invoices } from './invoices.routes.js';

@@ -1,0 +1,3 @@
+import { z } from 'zod';
+
+export const createInvoiceSchema = z.object({ total: z.number() });
