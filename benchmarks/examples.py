@@ -5,7 +5,6 @@ without a checkout, and once with a tree of our own (`trees.py`) in which every 
 names holds our code.
 """
 
-import re
 import shutil
 from collections import Counter
 from collections.abc import Sequence
@@ -19,6 +18,7 @@ from secdaemon.config.files import write_file
 from secdaemon.config.paths import Home
 from secdaemon.config.settings import load_settings
 from secdaemon.pipeline.dataset import Dataset, build
+from secdaemon.pipeline.evaluation.blocks import blocks
 from secdaemon.pipeline.examples import Example, Splits, write_jsonl
 from secdaemon.pipeline.findings.model import Finding
 from secdaemon.pipeline.findings.parse import parse_folder
@@ -46,7 +46,6 @@ _NAMES = {
     "yaml": "a.yaml",
 }
 """A file name of each language that a fix is written in."""
-_FENCED = re.compile(r"^(`{3,})[^`\n]*\n(.*?)\n\1$", re.MULTILINE | re.DOTALL)
 
 
 def measure(work: Path, artifact: Path = CORPUS) -> None:
@@ -128,9 +127,7 @@ def _of(count: int, among: Sequence[Example]) -> str:
 
 def _codes(example: Example) -> tuple[str, str]:
     """Return the last fenced code of the question and of the answer."""
-    question, answer = (
-        _FENCED.findall(turn.content)[-1][1] for turn in example.messages if turn.role != "system"
-    )
+    question, answer = (blocks(turn.content)[-1].code for turn in example.messages[1:])
     return question, answer
 
 

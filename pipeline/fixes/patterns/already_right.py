@@ -7,21 +7,17 @@ flagged lines do nothing that the rule is about.
 import re
 from collections.abc import Callable
 
-from tree_sitter import Node
-
 from secdaemon.pipeline.evaluation import grammars
 from secdaemon.pipeline.findings.model import Finding
 from secdaemon.pipeline.fixes.model import Flagged
 from secdaemon.pipeline.fixes.patterns.flagged_code import Site
 from secdaemon.pipeline.fixes.patterns.jvm_nonces import fresh_nonce
 from secdaemon.pipeline.fixes.patterns.lasting import expires
-from secdaemon.pipeline.fixes.patterns.model import Code
 from secdaemon.pipeline.fixes.patterns.no_verdict import no_verdict
+from secdaemon.pipeline.fixes.patterns.reading import MAX_CHARS, read_code
 from secdaemon.pipeline.fixes.patterns.webauthn_code import LANGUAGES
 from secdaemon.pipeline.fixes.rule_families import words_of
 
-_MAX_CHARS = 256 * 1024
-_MAX_DEPTH = 600
 _CHECKS: tuple[tuple[re.Pattern[str], Callable[[Site], str | None]], ...] = (
     (re.compile(r"gcm|nonce-?reus|iv-?reus|static-iv"), fresh_nonce),
     (re.compile(r"challenge.*(expir|storage|ttl|timeout)"), expires),
@@ -36,22 +32,13 @@ def sound(finding: Finding, flagged: Flagged) -> str | None:
     """
     rule = words_of(finding.rule, finding.rule_name)
     checks = [check for asked, check in _CHECKS if asked.search(rule)]
-    if not checks or flagged.line is None or len(flagged.text) > _MAX_CHARS:
+    if not checks or flagged.line is None or len(flagged.text) > MAX_CHARS:
         return None
     grammar = grammars.grammar_at(flagged.path, flagged.text)
     if grammar not in LANGUAGES:
         return None
-    root = grammars.parse(grammar, flagged.text)
-    if _is_deep(root):
+    code = read_code(grammar, flagged.text, whole=flagged.whole)
+    if code is None:
         return None
-    site = Site(Code(grammar, flagged.text, root, flagged.whole), flagged)
+    site = Site(code, flagged)
     return next((said for check in checks if (said := check(site))), None)
-
-
-def _is_deep(root: Node) -> bool:
-    level = [root]
-    for _ in range(_MAX_DEPTH):
-        level = [child for node in level for child in node.children]
-        if not level:
-            return False
-    return True

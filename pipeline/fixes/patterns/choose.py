@@ -57,6 +57,7 @@ from secdaemon.pipeline.fixes.patterns import (
 )
 from secdaemon.pipeline.fixes.patterns.instances import CALLED, SOURCE
 from secdaemon.pipeline.fixes.patterns.model import Code, Match, Pattern
+from secdaemon.pipeline.fixes.patterns.reading import MAX_CHARS, read_code
 from secdaemon.pipeline.fixes.rule_families import words_of
 from secdaemon.pipeline.fixes.surroundings import surroundings_of
 from secdaemon.pipeline.routes.syntax import text_of, within
@@ -158,10 +159,6 @@ _MEANT_IN_TESTS = re.compile(
 _OLD_PYTHON = ("exec_statement", "print_statement")
 """Of Python 2, which knows little of what the fixes call."""
 _NOTES = ("comment", "line_comment", "block_comment")
-_MAX_CHARS = 256 * 1024
-_MAX_CHILDREN = 3_000
-_MAX_DEPTH = 600
-_MAX_NODES = 150_000
 _MAX_MATCHES = 20
 """At the flagged lines; more of them are no place but a whole file."""
 
@@ -177,13 +174,13 @@ def fixes_for(finding: Finding, flagged: Flagged) -> tuple[Fix, ...]:
     Only instances that overlap the flagged lines change, and all of them do. It never raises.
     """
     grammar = grammars.grammar_at(flagged.path, flagged.text)
-    if finding.package is not None or grammar is None or len(flagged.text) > _MAX_CHARS:
+    if finding.package is not None or grammar is None or len(flagged.text) > MAX_CHARS:
         return ()
     named, same = _fitting(finding, grammar)
     if not named and not same:
         return ()
     room = (None if flagged.whole else surroundings_of(grammar, flagged.text)) or ("", "")
-    code = _read(grammar, flagged.text, room, whole=flagged.whole)
+    code = read_code(grammar, flagged.text.join(room), whole=flagged.whole)
     if code is None or within(code.root, *_OLD_PYTHON):
         return ()
     shown = [each for p in named if (each := _Shown.of(p, code, room, flagged.lines)).flagged]
@@ -237,27 +234,6 @@ def _is_beside(pattern: Pattern, words: str, path: str) -> bool:
 def _word(rules: str) -> re.Pattern[str]:
     """Return the rules at the beginning of words."""
     return re.compile(rf"(?<![a-z0-9])(?:{rules})")
-
-
-def _read(grammar: str, text: str, room: _Room, *, whole: bool) -> Code | None:
-    """Return a text and its tree; None for one that nobody wrote."""
-    code = text.join(room)
-    root = grammars.parse(grammar, code)
-    return Code(grammar, code, root, whole) if _is_written(root) else None
-
-
-def _is_written(root: Node) -> bool:
-    """Return whether a tree is as deep and as broad as what people write, and no more."""
-    level = [root]
-    total = 0
-    for _ in range(_MAX_DEPTH):
-        if any(node.child_count > _MAX_CHILDREN for node in level):
-            return False
-        level = [child for node in level for child in node.children]
-        total += len(level)
-        if not level or total > _MAX_NODES:
-            return not level
-    return False
 
 
 def _fix(shown: _Shown, code: Code, room: _Room, flagged: Flagged) -> Fix | None:
@@ -356,7 +332,7 @@ def _predicate(shown: _Shown, code: Code, room: _Room) -> Callable[[str], bool]:
     pattern, grammar, whole = shown.pattern, code.grammar, code.whole
 
     def is_weak(text: str) -> bool:
-        now = _read(grammar, text, room, whole=whole)
+        now = read_code(grammar, text.join(room), whole=whole)
         if now is None:
             return True
         said = _said(_found(pattern, now))
